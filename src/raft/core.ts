@@ -1,0 +1,308 @@
+/**
+ * The state of one Raft node, and the few things that every role does with it.
+ *
+ * The roles are functions over this state, each in its own file, and each starts only the next:
+ * core ← leader ← candidate ← follower ← raft.
+ */
+import { assert } from "../lib/assert.ts";
+import type { Random } from "../lib/random.ts";
+import type { Entry, EntryKind } from "./entry.ts";
+import { makeEntry } from "./entry.ts";
+import { RaftLog } from "./log.ts";
+import { ConfigurationHistory, decodeConfiguration, isVoter } from "./membership.ts";
+import type { Body, Message, Write } from "./message.ts";
+import type { Progress, Window } from "./progress.ts";
+import type { ConfirmedRead } from "./read-index.ts";
+import { ReadQueue } from "./read-index.ts";
+import type { Saved } from "./saved.ts";
+import {
+  asIndex,
+  asTerm,
+  type ClusterTime,
+  type Configuration,
+  type HardState,
+  type Millis,
+  type NodeId,
+  type SnapshotMeta,
+  type Term,
+} from "./types.ts";
+
+/** Everything a node is told when it is made. There are no defaults here. */
+export interface RaftOptions {
+  readonly id: NodeId;
+  /** Who decides, where neither log nor snapshot says otherwise. */
+  readonly bootstrap: Configuration;
+  readonly heartbeatMs: number;
+  /** Elections start after a silence of between once and twice this, drawn anew each time. */
+  readonly electionMs: number;
+  /** The interval of the input `tick`. Ticks much further apart mean that this process stood still. */
+  readonly tickMs: number;
+  /** Bounds of one append message; it holds at least one entry, however large. */
+  readonly appendEntriesMax: number;
+  readonly appendBytesMax: number;
+  /** What may be on its way to one follower. */
+  readonly window: Window;
+  /** How many entries one `drain` hands out to be applied, so that no turn takes long. */
+  readonly applyEntriesMax: number;
+  /** Proposals are refused as `busy` while the log in memory is larger than this. */
+  readonly logBytesMax: number;
+  readonly random: Random;
+}
+
+export type Role =
+  | { readonly kind: "follower"; readonly leader: NodeId | null }
+  | {
+      readonly kind: "precandidate";
+      readonly round: number;
+      readonly votes: Map<NodeId, boolean>;
+    }
+  | { readonly kind: "candidate"; readonly votes: Map<NodeId, boolean> }
+  | {
+      readonly kind: "leader";
+      readonly progress: Map<NodeId, Progress>;
+      /** Cluster time goes on from here, at the pace of this node's clock. */
+      readonly since: Millis;
+      readonly timeAtStart: ClusterTime;
+      heartbeatAt: Millis;
+    };
+
+/** A write that was handed out and is not yet known to be on disk. */
+interface PendingWrite {
+  readonly number: number;
+  readonly hardState: HardState | null;
+  /** The last entry that it makes durable, lowered when the log is truncated meanwhile. */
+  lastIndex: number;
+  at: Millis;
+}
+
+/** Ticks this many intervals apart mean that the process was paused. */
+const STALL_TICKS = 5;
+const ROUND_BOUND = 2 ** 31;
+
+export class Core {
+  readonly options: RaftOptions;
+  readonly id: NodeId;
+  readonly log: RaftLog;
+  readonly configurations: ConfigurationHistory;
+  readonly reads = new ReadQueue();
+  now: Millis;
+  term: Term;
+  vote: NodeId | null;
+  role: Role = { kind: "follower", leader: null };
+  /** The newest snapshot of this node's state. */
+  snapshot: SnapshotMeta | null;
+  /** When to stand for election. */
+  electionAt: Millis;
+  /** When the leader of this term was last heard. */
+  heardLeaderAt: Millis | null = null;
+  /** Grants no vote before this: before the restart it may have promised loyalty to a leader. */
+  noVoteBefore: Millis;
+  /**
+   * Counts campaigns, so that answers to an older one are told apart. It begins anywhere, so that
+   * answers to a campaign before a restart are told apart too.
+   */
+  round: number;
+
+  /** What the next `drain` will hand out. */
+  outbox: Message[] = [];
+  outboxAfterPersist: Message[] = [];
+  confirmedReads: ConfirmedRead[] = [];
+  lostReads: number[] = [];
+  snapshotsTo: NodeId[] = [];
+  restore: SnapshotMeta | null = null;
+
+  private hardStateChanged = false;
+  private durableTerm: Term;
+  private writes: PendingWrite[] = [];
+  private writeNumber = 0;
+  private lastTickAt: Millis;
+
+  constructor(options: RaftOptions, saved: Saved, now: Millis) {
+    this.options = options;
+    this.id = options.id;
+    this.now = now;
+    this.lastTickAt = now;
+    this.term = saved.hardState.term;
+    this.vote = saved.hardState.vote;
+    this.durableTerm = this.term;
+    this.snapshot = saved.snapshot;
+    this.log = new RaftLog(saved);
+    this.configurations = new ConfigurationHistory(
+      saved.snapshot?.index ?? asIndex(0),
+      saved.snapshot?.configuration ?? options.bootstrap,
+    );
+    for (const entry of saved.entries) this.learnConfiguration(entry);
+    const restarted = this.term > 0;
+    this.noVoteBefore = (restarted ? now + options.electionMs : now) as Millis;
+    this.round = options.random.below(ROUND_BOUND);
+    this.electionAt = now;
+    this.resetElectionTimer();
+  }
+
+  get configuration(): Configuration {
+    return this.configurations.current;
+  }
+
+  get leader(): NodeId | null {
+    if (this.role.kind === "leader") return this.id;
+    return this.role.kind === "follower" ? this.role.leader : null;
+  }
+
+  get mayCampaign(): boolean {
+    return isVoter(this.configuration, this.id);
+  }
+
+  /** The time to stamp entries with. Only a leader's is meaningful. */
+  clusterTime(): ClusterTime {
+    if (this.role.kind !== "leader") return this.log.lastTime;
+    return (this.role.timeAtStart + Math.floor(this.now - this.role.since)) as ClusterTime;
+  }
+
+  // ---- messages
+
+  /** Sends now: nothing in it depends on what is not on disk yet. */
+  send(to: NodeId, body: Body): void {
+    this.outbox.push({ from: this.id, to, term: this.term, ...body });
+  }
+
+  /** Sends once everything so far is on disk: it promises durability. */
+  sendAfterPersist(to: NodeId, body: Body): void {
+    this.outboxAfterPersist.push({ from: this.id, to, term: this.term, ...body });
+  }
+
+  /** An answer that promises nothing but this node's term, which must be on disk (§5.1). */
+  reply(to: NodeId, body: Body): void {
+    if (this.durableTerm === this.term) this.send(to, body);
+    else this.sendAfterPersist(to, body);
+  }
+
+  // ---- term, vote and role
+
+  setHardState(term: Term, vote: NodeId | null): void {
+    assert(term >= this.term, () => `the term goes back from ${this.term} to ${term}`);
+    assert(
+      term > this.term || this.vote === null || this.vote === vote,
+      () => `a second vote in term ${term}`,
+    );
+    this.term = term;
+    this.vote = vote;
+    this.hardStateChanged = true;
+  }
+
+  /** Whether a crash now would be followed by a restart in this term. */
+  get termIsDurable(): boolean {
+    return this.durableTerm === this.term;
+  }
+
+  /** Steps down, or goes on as follower: of nobody, until a leader is heard. */
+  becomeFollower(term: Term): void {
+    if (term > this.term) {
+      this.setHardState(term, null);
+      this.heardLeaderAt = null;
+    }
+    if (this.role.kind === "leader") {
+      this.lostReads.push(...this.reads.abandon());
+      // A leader's own timer was never running: give the others the first try.
+      this.resetElectionTimer();
+    }
+    this.role = { kind: "follower", leader: null };
+  }
+
+  resetElectionTimer(): void {
+    const { electionMs, random } = this.options;
+    this.electionAt = (this.now + electionMs + random.below(electionMs)) as Millis;
+  }
+
+  /**
+   * Whether a leader of this term lives, as far as this node knows: then it helps nobody to depose
+   * it (§4.2.3 of the thesis), so that a node that cannot hear the leader cannot disturb the rest.
+   */
+  get hasLiveLeader(): boolean {
+    if (this.role.kind === "leader") return true;
+    if (this.heardLeaderAt === null) return false;
+    return this.now < this.heardLeaderAt + this.options.electionMs;
+  }
+
+  // ---- log
+
+  appendNew(kind: EntryKind, data: Uint8Array): Entry {
+    const time = Math.max(this.clusterTime(), this.log.lastTime) as ClusterTime;
+    const index = asIndex(this.log.lastIndex + 1);
+    const entry = makeEntry({ index, term: this.term, time, kind, data });
+    this.append(entry);
+    return entry;
+  }
+
+  append(entry: Entry): void {
+    this.log.append(entry);
+    this.learnConfiguration(entry);
+  }
+
+  truncateFrom(index: number): void {
+    this.log.truncateFrom(asIndex(index));
+    this.configurations.truncateFrom(asIndex(index));
+    // What is being written may no longer be what is in the log at that index.
+    for (const write of this.writes) write.lastIndex = Math.min(write.lastIndex, index - 1);
+  }
+
+  /** Takes another node's snapshot in place of everything it has. */
+  resetTo(meta: SnapshotMeta): void {
+    this.log.resetTo(meta);
+    this.configurations.reset(meta);
+    for (const write of this.writes) write.lastIndex = 0;
+    this.snapshot = meta;
+    this.restore = meta;
+  }
+
+  private learnConfiguration(entry: Entry): void {
+    if (entry.kind !== "config" || entry.index <= (this.snapshot?.index ?? 0)) return;
+    this.configurations.append(entry.index, decodeConfiguration(entry.data));
+  }
+
+  // ---- disk
+
+  /** Everything that must be written since the last call. Null: nothing. */
+  takeWrite(): Write | null {
+    const reset = this.restore;
+    const entries = this.log.takeUnwritten();
+    if (!this.hardStateChanged && entries.length === 0 && reset === null) return null;
+    const hardState = this.hardStateChanged ? { term: this.term, vote: this.vote } : null;
+    this.hardStateChanged = false;
+    this.writeNumber += 1;
+    const number = this.writeNumber;
+    const lastIndex = entries.at(-1)?.index ?? reset?.index ?? 0;
+    this.writes.push({ number, hardState, lastIndex, at: this.now });
+    return { number, hardState, reset, entries };
+  }
+
+  /** The write `number`, and all before it, are on disk. */
+  persisted(number: number): void {
+    while (this.writes[0] !== undefined && this.writes[0].number <= number) {
+      const { hardState, lastIndex } = this.writes[0];
+      if (hardState !== null) this.durableTerm = asTerm(hardState.term);
+      if (lastIndex > this.log.durable) this.log.durable = asIndex(lastIndex);
+      this.writes.shift();
+    }
+  }
+
+  /** A write has taken so long that this node should neither lead nor stand for election. */
+  get diskHangs(): boolean {
+    const oldest = this.writes[0];
+    return oldest !== undefined && this.now - oldest.at >= 2 * this.options.electionMs;
+  }
+
+  // ---- time
+
+  /**
+   * Notes a tick, and returns for how long the process stood still before it. Messages may have
+   * arrived meanwhile that it had no chance to see, so the silence is not the others' fault.
+   */
+  noteTick(): number {
+    const gap = this.now - this.lastTickAt;
+    this.lastTickAt = this.now;
+    if (gap <= STALL_TICKS * this.options.tickMs) return 0;
+    this.electionAt = (this.electionAt + gap) as Millis;
+    for (const write of this.writes) write.at = (write.at + gap) as Millis;
+    return gap;
+  }
+}

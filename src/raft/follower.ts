@@ -1,0 +1,113 @@
+/** The follower: takes the leader's entries, votes, and stands for election when it hears nobody. */
+import { assert, must } from "../lib/assert.ts";
+import { campaign } from "./candidate.ts";
+import type { Core } from "./core.ts";
+import type { Message } from "./message.ts";
+import { asIndex, type Index, type NodeId, type Term } from "./types.ts";
+
+type From<T extends Message["type"]> = Extract<Message, { type: T }>;
+
+/** Looks at the deadline, for followers and candidates alike. */
+export function onFollowerTick(core: Core): void {
+  if (core.now < core.electionAt) return;
+  // Who cannot write could not vote for itself, nor lead.
+  if (core.mayCampaign && !core.diskHangs) campaign(core);
+  else core.resetElectionTimer();
+}
+
+/** §5.3: accept the leader's entries if our logs agree just before them. */
+export function onAppend(core: Core, m: From<"append">): void {
+  follow(core, m.from);
+  const { log } = core;
+
+  if (!log.has(m.prevIndex, m.prevTerm)) {
+    // What is committed here is in every later leader's log, so we agree at least so far.
+    if (m.prevIndex < log.committed) return acknowledge(core, m.from, log.committed);
+    const last = asIndex(Math.min(m.prevIndex, log.lastIndex));
+    const { index: hint, term: hintTerm } = log.lastWithTermAtMost(last, m.prevTerm);
+    return core.reply(m.from, { type: "refused", prevIndex: m.prevIndex, hint, hintTerm });
+  }
+  for (const entry of m.entries) {
+    if (log.has(entry.index, entry.term)) continue; // A repeat.
+    if (entry.index <= log.lastIndex) core.truncateFrom(entry.index);
+    core.append(entry);
+  }
+  // Entries beyond this message are unverified: the leader's commit may not cover them yet.
+  const matched = asIndex(m.prevIndex + m.entries.length);
+  log.commitTo(asIndex(Math.min(m.commit, matched)));
+  acknowledge(core, m.from, matched);
+}
+
+export function onHeartbeat(core: Core, m: From<"heartbeat">): void {
+  follow(core, m.from);
+  core.log.commitTo(m.commit);
+  core.reply(m.from, { type: "heard", readSeq: m.readSeq });
+}
+
+export function onCommit(core: Core, m: From<"commit">): void {
+  follow(core, m.from);
+  core.log.commitTo(m.commit);
+}
+
+/** §7. The driver has the snapshot's file and contents ready; here is decided if they are taken. */
+export function onSnapshot(core: Core, m: From<"snapshot">): void {
+  follow(core, m.from);
+  const { log } = core;
+  if (m.meta.index <= log.committed) return acknowledge(core, m.from, log.committed);
+  if (log.has(m.meta.index, m.meta.term)) {
+    // The log is ahead of the snapshot and agrees with it: keep the log, learn the commit.
+    log.commitTo(m.meta.index);
+  } else {
+    core.resetTo(m.meta);
+  }
+  acknowledge(core, m.from, m.meta.index);
+}
+
+/** Would vote, if it were asked now. Promises nothing. */
+export function onPrevote(core: Core, m: From<"prevote">): void {
+  const granted = m.term >= core.term && mayVote(core) && isUpToDate(core, m);
+  core.reply(m.from, { type: "prevoted", round: m.round, granted });
+}
+
+/** §5.2, §5.4.1. The caller has seen to it that the request is of this term. */
+export function onVote(core: Core, m: From<"vote">): void {
+  const free = core.vote === m.from || (core.vote === null && core.leader === null);
+  if (!free || !isUpToDate(core, m)) {
+    return core.reply(m.from, { type: "voted", granted: false });
+  }
+  if (core.vote === null) core.setHardState(core.term, m.from);
+  core.resetElectionTimer();
+  core.sendAfterPersist(m.from, { type: "voted", granted: true });
+}
+
+/**
+ * Whether this node may help to depose a leader: not while it hears one itself, and not shortly
+ * after a restart, when it may have heard one that it has forgotten.
+ */
+export function mayVote(core: Core): boolean {
+  return !core.hasLiveLeader && core.now >= core.noVoteBefore;
+}
+
+/** §5.4.1: the last entry's term decides, and only between equal terms the length. */
+function isUpToDate(core: Core, candidate: { lastIndex: Index; lastTerm: Term }): boolean {
+  const { lastIndex, lastTerm } = core.log;
+  if (candidate.lastTerm !== lastTerm) return candidate.lastTerm > lastTerm;
+  return candidate.lastIndex >= lastIndex;
+}
+
+function follow(core: Core, leader: NodeId): void {
+  const { role } = core;
+  assert(role.kind !== "leader", () => `two leaders in term ${core.term}: ${leader}, ${core.id}`);
+  if (role.kind !== "follower" || role.leader === null) {
+    core.role = { kind: "follower", leader };
+  } else {
+    const known = must(role.leader, "checked");
+    assert(known === leader, () => `two leaders in term ${core.term}: ${known}, ${leader}`);
+  }
+  core.heardLeaderAt = core.now;
+  core.resetElectionTimer();
+}
+
+function acknowledge(core: Core, leader: NodeId, matched: Index): void {
+  core.sendAfterPersist(leader, { type: "appended", matched });
+}

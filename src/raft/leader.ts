@@ -1,0 +1,244 @@
+/** The leader: replicates, commits, confirms reads, and steps down when it has lost its quorum. */
+import { assert, must } from "../lib/assert.ts";
+import type { Core, Role } from "./core.ts";
+import { membersOf } from "./membership.ts";
+import type { Message, Refusal } from "./message.ts";
+import { Progress } from "./progress.ts";
+import { reached } from "./quorum.ts";
+import {
+  asIndex,
+  type ClusterTime,
+  type Index,
+  type Millis,
+  type NodeId,
+  type Position,
+} from "./types.ts";
+
+type Leader = Extract<Role, { kind: "leader" }>;
+type From<T extends Message["type"]> = Extract<Message, { type: T }>;
+
+const NO_DATA = new Uint8Array(0);
+
+export function becomeLeader(core: Core): void {
+  assert(core.termIsDurable, "leading a term that is not on disk");
+  const progress = new Map<NodeId, Progress>();
+  for (const id of membersOf(core.configuration)) {
+    if (id !== core.id) progress.set(id, new Progress(asIndex(core.log.lastIndex + 1), core.now));
+  }
+  core.role = {
+    kind: "leader",
+    progress,
+    since: core.now,
+    timeAtStart: core.log.lastTime as ClusterTime,
+    heartbeatAt: core.now,
+  };
+  // Entries of earlier terms are committed only together with one of this term (§5.4.2), and reads
+  // may be served only after that (§6.4 of the thesis): so start with an entry of its own.
+  core.appendNew("noop", NO_DATA);
+}
+
+/** Takes proposals into the log, all or none. Returns where the first one stands. */
+export function propose(core: Core, data: readonly Uint8Array[]): Position | Refusal {
+  if (core.role.kind !== "leader") return "not_leader";
+  const bytes = data.reduce((sum, item) => sum + item.length, 0);
+  if (core.log.bytes + bytes > core.options.logBytesMax) return "busy";
+  const first: Position = { index: asIndex(core.log.lastIndex + 1), term: core.term };
+  for (const item of data) core.appendNew("command", item);
+  return first;
+}
+
+/** Looks at the deadlines. `stalledMs`: for how long this process did not run before. */
+export function onLeaderTick(core: Core, leader: Leader, stalledMs: number): void {
+  for (const progress of leader.progress.values()) {
+    progress.heardAt = (progress.heardAt + stalledMs) as Millis;
+  }
+  if (core.diskHangs) return core.becomeFollower(core.term);
+  // CheckQuorum (§6.2 of the thesis): without a quorum nothing can be committed or read here.
+  const contact = reached(core.configuration, (id) =>
+    id === core.id ? core.now : (leader.progress.get(id)?.heardAt ?? 0),
+  );
+  if (core.now - contact >= core.options.electionMs) return core.becomeFollower(core.term);
+  if (core.now >= leader.heartbeatAt) sendHeartbeats(core, leader);
+}
+
+export function onAppended(core: Core, leader: Leader, m: From<"appended">): void {
+  assert(m.matched <= core.log.lastIndex, () => `${m.from} matches past the log: ${m.matched}`);
+  const progress = heard(core, leader, m.from);
+  if (progress === null) return;
+  const advanced = m.matched > progress.matched;
+  if (progress.mode === "snapshot") {
+    // It can follow the log again: the transfer, or an earlier one, has done its work.
+    if (m.matched < core.log.base.index) return;
+    progress.probeFrom(m.matched + 1);
+  }
+  progress.appended(m.matched);
+  if (advanced) progress.retryAt = later(core);
+  advanceCommit(core, leader);
+}
+
+/** §5.3: go back, by whole terms, to where the logs may agree. */
+export function onRefused(core: Core, leader: Leader, m: From<"refused">): void {
+  const progress = heard(core, leader, m.from);
+  if (progress === null || progress.mode === "snapshot") return;
+  // A late refusal of something that has been answered since says nothing about now.
+  if (m.prevIndex <= progress.matched) return;
+  if (progress.mode === "probe" && m.prevIndex !== progress.next - 1) return;
+  const agree = core.log.lastWithTermAtMost(m.hint, m.hintTerm);
+  progress.probeFrom(Math.min(m.prevIndex, agree.index + 1));
+}
+
+export function onHeard(core: Core, leader: Leader, m: From<"heard">): void {
+  const progress = heard(core, leader, m.from);
+  if (progress === null) return;
+  assert(m.readSeq <= core.reads.seq, () => `${m.from} confirms a round never started`);
+  progress.readAcked = Math.max(progress.readAcked, m.readSeq);
+}
+
+export function onUnreachable(leader: Leader, peer: NodeId): void {
+  const progress = leader.progress.get(peer);
+  if (progress?.mode === "replicate") progress.probeFrom(progress.matched + 1);
+}
+
+export function onSnapshotSent(core: Core, leader: Leader, result: SnapshotResult): void {
+  const progress = leader.progress.get(result.peer);
+  if (progress?.mode !== "snapshot") return;
+  const after = result.ok && core.snapshot !== null ? core.snapshot.index + 1 : 0;
+  progress.probeFrom(Math.min(after, core.log.lastIndex + 1));
+  // Where it failed, look again only after the peer has been heard of.
+  if (!result.ok) waitFor(core, progress);
+}
+
+interface SnapshotResult {
+  readonly peer: NodeId;
+  readonly ok: boolean;
+}
+
+/** Everything that became possible or due since the last drain. */
+export function leaderDrain(core: Core, leader: Leader): void {
+  advanceCommit(core, leader);
+  confirmReads(core, leader);
+  const ownTermCommitted = core.log.termAt(core.log.committed) === core.term;
+  // One round at a time: what arrives meanwhile shares the next.
+  if (core.reads.hasWaiting && !core.reads.hasRound && ownTermCommitted) {
+    core.reads.startRound(core.log.committed);
+    sendHeartbeats(core, leader);
+    confirmReads(core, leader);
+  }
+  for (const [peer, progress] of leader.progress) replicate(core, peer, progress);
+}
+
+/** Sends what the follower lacks, as far as its window allows. */
+function replicate(core: Core, peer: NodeId, progress: Progress): void {
+  if (progress.mode === "snapshot") return;
+  const overdue = isOverdue(core, progress);
+  if (overdue && progress.mode === "probe") progress.stopWaiting();
+  let sent = false;
+  while (progress.mayAppend(core.options.window)) {
+    const pending = progress.next <= core.log.lastIndex;
+    if (!pending && progress.mode === "replicate") break;
+    if (!sendAppend(core, peer, progress)) return;
+    sent = true;
+  }
+  if (sent) return;
+  if (overdue) {
+    sendEmpty(core, peer, progress);
+  } else if (commitFor(core, progress) > progress.commitTold) {
+    progress.commitTold = commitFor(core, progress);
+    core.send(peer, { type: "commit", commit: progress.commitTold });
+  }
+}
+
+/** Something sent is unanswered, though the follower has been heard since: it may be lost. */
+function isOverdue(core: Core, progress: Progress): boolean {
+  if (!progress.unanswered || core.now < progress.retryAt) return false;
+  return progress.heardAt + core.options.heartbeatMs > progress.retryAt;
+}
+
+/** Sends the next batch. False: the log no longer reaches back so far, and a snapshot must go. */
+function sendAppend(core: Core, peer: NodeId, progress: Progress): boolean {
+  const { log, options } = core;
+  const prevIndex = asIndex(progress.next - 1);
+  const prevTerm = log.termAt(prevIndex);
+  if (prevTerm === null) {
+    startSnapshot(core, peer, progress);
+    return false;
+  }
+  const limits = { entries: options.appendEntriesMax, bytes: options.appendBytesMax };
+  const entries = log.batchFrom(progress.next, limits);
+  core.send(peer, { type: "append", prevIndex, prevTerm, entries, commit: log.committed });
+  const last = asIndex(prevIndex + entries.length);
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+  if (!progress.unanswered) progress.retryAt = later(core);
+  progress.sent(last, bytes);
+  progress.commitTold = asIndex(Math.min(log.committed, Math.max(last, progress.commitTold)));
+  return true;
+}
+
+/** An append after the last one sent: it is refused if anything before it was lost. */
+function sendEmpty(core: Core, peer: NodeId, progress: Progress): void {
+  const prevIndex = asIndex(progress.next - 1);
+  const prevTerm = core.log.termAt(prevIndex);
+  if (prevTerm === null) return startSnapshot(core, peer, progress);
+  progress.retryAt = later(core);
+  const commit = core.log.committed;
+  core.send(peer, { type: "append", prevIndex, prevTerm, entries: [], commit });
+}
+
+function startSnapshot(core: Core, peer: NodeId, progress: Progress): void {
+  // A peer that is silent would only be streamed at in vain.
+  const silent = core.now - progress.heardAt >= core.options.electionMs;
+  if (silent) return waitFor(core, progress);
+  must(core.snapshot, "the log was compacted without a snapshot");
+  progress.startSnapshot();
+  core.snapshotsTo.push(peer);
+}
+
+/** Heartbeats tell of the commit only as far as the follower is known to match. */
+function sendHeartbeats(core: Core, leader: Leader): void {
+  leader.heartbeatAt = (core.now + core.options.heartbeatMs) as Millis;
+  for (const [peer, progress] of leader.progress) {
+    const commit = asIndex(Math.min(core.log.committed, progress.matched));
+    core.send(peer, { type: "heartbeat", commit, readSeq: core.reads.seq });
+  }
+}
+
+/** §5.3, §5.4.2: what a quorum has on disk is committed, if it is of this term. */
+function advanceCommit(core: Core, leader: Leader): void {
+  const { log } = core;
+  const index = reached(core.configuration, (id) =>
+    id === core.id ? log.durable : (leader.progress.get(id)?.matched ?? 0),
+  );
+  if (index > log.committed && log.termAt(index) === core.term) log.commitTo(asIndex(index));
+}
+
+function confirmReads(core: Core, leader: Leader): void {
+  const { reads } = core;
+  if (!reads.hasRound) return;
+  const confirmed = reached(core.configuration, (id) =>
+    id === core.id ? reads.seq : (leader.progress.get(id)?.readAcked ?? 0),
+  );
+  core.confirmedReads.push(...reads.confirm(confirmed));
+}
+
+/** An answer of this term arrived. Null: from nobody that this leader replicates to. */
+function heard(core: Core, leader: Leader, from: NodeId): Progress | null {
+  const progress = leader.progress.get(from);
+  if (progress === undefined) return null;
+  progress.heardAt = core.now;
+  return progress;
+}
+
+function commitFor(core: Core, progress: Progress): Index {
+  return asIndex(Math.min(core.log.committed, progress.matched));
+}
+
+/** Does nothing for the follower until it has been heard again. */
+function waitFor(core: Core, progress: Progress): void {
+  progress.probeFrom(progress.next);
+  progress.retryAt = later(core);
+  progress.sent(asIndex(progress.next - 1), 0);
+}
+
+function later(core: Core): Millis {
+  return (core.now + core.options.heartbeatMs) as Millis;
+}

@@ -1,0 +1,120 @@
+/**
+ * How far one follower is, as its leader knows.
+ *
+ * ```
+ *            appended                      refused, unreachable
+ *   probe ──────────────► replicate ──────────────────────────────► probe
+ *     │                       │
+ *     └── the log no longer reaches back to `next` ──► snapshot ──► probe (sent, failed or caught up)
+ * ```
+ *
+ * `probe` sends one message and waits; `replicate` sends ahead of the answers, within a window;
+ * `snapshot` sends nothing until the transfer has ended.
+ */
+import { assert } from "../lib/assert.ts";
+import { asIndex, type Index, type Millis } from "./types.ts";
+
+export type ProgressMode = "probe" | "replicate" | "snapshot";
+
+/** How much may be on its way to one follower. */
+export interface Window {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+/** Invariants: `matched < next`; the window is empty unless the mode is `replicate`. */
+export class Progress {
+  mode: ProgressMode = "probe";
+  /** The follower's log is equal to the leader's up to here, and on the follower's disk. */
+  matched: Index = asIndex(0);
+  /** The next entry to send. */
+  next: Index;
+  /** When the follower last answered; for CheckQuorum. */
+  heardAt: Millis;
+  /** The newest read round that the follower has confirmed. */
+  readAcked = 0;
+  /** The commit index that the follower was last told of. */
+  commitTold: Index = asIndex(0);
+  /** When an answer is overdue, so that a lost message is noticed. */
+  retryAt: Millis;
+  /** A probe is on its way: send nothing more before its answer, or before `retryAt`. */
+  private waiting = false;
+  private inflight: { readonly last: Index; readonly bytes: number }[] = [];
+  private inflightBytes = 0;
+
+  constructor(next: Index, now: Millis) {
+    this.next = next;
+    this.heardAt = now;
+    this.retryAt = now;
+  }
+
+  /** Whether a message with entries may be sent now. */
+  mayAppend(window: Window): boolean {
+    switch (this.mode) {
+      case "probe":
+        return !this.waiting;
+      case "replicate":
+        return this.inflight.length < window.messages && this.inflightBytes < window.bytes;
+      case "snapshot":
+        return false;
+    }
+  }
+
+  /** Something was sent that has not been answered. */
+  get unanswered(): boolean {
+    return this.waiting || this.inflight.length > 0;
+  }
+
+  /** An append was sent, with entries up to `last` (before `next`: it had none). */
+  sent(last: Index, bytes: number): void {
+    if (this.mode === "probe") {
+      this.waiting = true;
+      return;
+    }
+    assert(this.mode === "replicate", "appending during a snapshot");
+    if (last < this.next) return;
+    this.inflight.push({ last, bytes });
+    this.inflightBytes += bytes;
+    this.next = asIndex(last + 1);
+  }
+
+  /** The follower holds everything up to `matched`. Answers may come late, twice, in any order. */
+  appended(matched: Index): void {
+    if (matched > this.matched) this.matched = matched;
+    if (this.next <= this.matched) this.next = asIndex(this.matched + 1);
+    while (this.inflight[0] !== undefined && this.inflight[0].last <= this.matched) {
+      this.inflightBytes -= this.inflight[0].bytes;
+      this.inflight.shift();
+    }
+    if (this.mode === "probe") this.replicate();
+  }
+
+  /** Back to one message at a time, from `next` or what is known to match. */
+  probeFrom(next: number): void {
+    this.mode = "probe";
+    this.next = asIndex(Math.max(next, this.matched + 1));
+    this.clear();
+  }
+
+  /** The last probe may be lost: the next one may go. */
+  stopWaiting(): void {
+    this.waiting = false;
+  }
+
+  startSnapshot(): void {
+    this.mode = "snapshot";
+    this.clear();
+  }
+
+  private replicate(): void {
+    this.mode = "replicate";
+    this.next = asIndex(this.matched + 1);
+    this.clear();
+  }
+
+  private clear(): void {
+    this.waiting = false;
+    this.inflight = [];
+    this.inflightBytes = 0;
+  }
+}

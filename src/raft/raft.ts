@@ -1,0 +1,229 @@
+/**
+ * One Raft node, as a pure and synchronous machine: inputs go in by `step`, `propose` and `read`,
+ * and `drain` says what is to be done about them. No disk, no network, no clock, no randomness of
+ * its own, so that a run is a function of its inputs.
+ */
+import { unreachable } from "../lib/assert.ts";
+import { countOwnVote, onPrevoted, onVoted } from "./candidate.ts";
+import { Core, type RaftOptions, type Role } from "./core.ts";
+import {
+  mayVote,
+  onAppend,
+  onCommit,
+  onFollowerTick,
+  onHeartbeat,
+  onPrevote,
+  onSnapshot,
+  onVote,
+} from "./follower.ts";
+import {
+  leaderDrain,
+  onAppended,
+  onHeard,
+  onLeaderTick,
+  onRefused,
+  onSnapshotSent,
+  onUnreachable,
+  propose,
+} from "./leader.ts";
+import type { Input, Message, Ready, Refusal } from "./message.ts";
+import type { Saved } from "./saved.ts";
+import type {
+  Configuration,
+  Index,
+  Millis,
+  NodeId,
+  Position,
+  SnapshotMeta,
+  Term,
+} from "./types.ts";
+
+/** What anybody may know about a node at a moment. */
+export interface RaftStatus {
+  readonly id: NodeId;
+  readonly term: Term;
+  readonly role: Role["kind"];
+  readonly leader: NodeId | null;
+  readonly firstIndex: Index;
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+  readonly committed: Index;
+  readonly applied: Index;
+  readonly logBytes: number;
+  readonly snapshotIndex: Index;
+  readonly configuration: Configuration;
+  /** Milliseconds since the leader was last heard; 0 for a leader, null where none is known. */
+  readonly lastContactMs: number | null;
+}
+
+export class Raft {
+  /** The state, for checkers and tests. Nobody else may touch it. */
+  readonly core: Core;
+
+  /** Goes on from what is on disk. `saved` and `now` are the first inputs. */
+  constructor(options: RaftOptions, saved: Saved, now: Millis) {
+    this.core = new Core(options, saved, now);
+  }
+
+  /** Takes one input. What it leads to is told by `drain`. */
+  step(input: Input, now: Millis): void {
+    const { core } = this;
+    core.now = now;
+    switch (input.type) {
+      case "tick":
+        return this.onTick();
+      case "message":
+        return this.onMessage(input.message);
+      case "persisted":
+        core.persisted(input.write);
+        return countOwnVote(core);
+      case "unreachable":
+        if (core.role.kind === "leader") onUnreachable(core.role, input.peer);
+        return;
+      case "snapshotSent":
+        if (core.role.kind === "leader") onSnapshotSent(core, core.role, input);
+        return;
+      case "snapshotSaved":
+        core.snapshot = input.meta;
+        core.configurations.compactTo(input.meta.index);
+        return core.log.compactTo(input.compactTo, input.meta);
+      default:
+        return unreachable(input);
+    }
+  }
+
+  /**
+   * Takes commands into the log, all or none, and returns where the first of them stands. They are
+   * committed when, and only when, an entry with that index and term comes out of `drain`. A
+   * refusal is certain: none of them will ever be applied.
+   */
+  propose(data: readonly Uint8Array[], now: Millis): Position | Refusal {
+    this.core.now = now;
+    return propose(this.core, data);
+  }
+
+  /**
+   * Asks for a linearizable read. False: not the leader. Otherwise `drain` will name the token once,
+   * among `reads` or `readsLost`.
+   */
+  read(token: number): boolean {
+    if (this.core.role.kind !== "leader") return false;
+    this.core.reads.add(token);
+    return true;
+  }
+
+  /** Everything to be done since the last call, each thing once. */
+  drain(): Ready {
+    const { core } = this;
+    if (core.role.kind === "leader") leaderDrain(core, core.role);
+    const ready: Ready = {
+      messages: core.outbox,
+      write: core.takeWrite(),
+      messagesAfterPersist: core.outboxAfterPersist,
+      restore: core.restore,
+      committed: core.log.takeCommitted(core.options.applyEntriesMax),
+      moreCommitted: core.log.hasCommitted,
+      reads: core.confirmedReads,
+      readsLost: core.lostReads,
+      snapshotsTo: core.snapshotsTo,
+    };
+    core.outbox = [];
+    core.outboxAfterPersist = [];
+    core.restore = null;
+    core.confirmedReads = [];
+    core.lostReads = [];
+    core.snapshotsTo = [];
+    return ready;
+  }
+
+  status(): RaftStatus {
+    const { core } = this;
+    const { log } = core;
+    const leads = core.role.kind === "leader";
+    const heard = core.heardLeaderAt === null ? null : core.now - core.heardLeaderAt;
+    return {
+      id: core.id,
+      term: core.term,
+      role: core.role.kind,
+      leader: core.leader,
+      firstIndex: (log.base.index + 1) as Index,
+      lastIndex: log.lastIndex,
+      lastTerm: log.lastTerm,
+      committed: log.committed,
+      applied: log.applied,
+      logBytes: log.bytes,
+      snapshotIndex: core.snapshot?.index ?? (0 as Index),
+      configuration: core.configuration,
+      lastContactMs: leads ? 0 : heard,
+    };
+  }
+
+  /** What a snapshot of the state as applied now stands for. Null: it would be no newer. */
+  snapshotMeta(): SnapshotMeta | null {
+    const { log, snapshot, configurations } = this.core;
+    if (log.applied <= (snapshot?.index ?? 0)) return null;
+    const { index, term, time } = log.entryAt(log.applied);
+    return { index, term, time, configuration: configurations.at(index) };
+  }
+
+  private onTick(): void {
+    const { core } = this;
+    const stalledMs = core.noteTick();
+    if (core.role.kind === "leader") onLeaderTick(core, core.role, stalledMs);
+    else onFollowerTick(core);
+  }
+
+  private onMessage(m: Message): void {
+    const { core } = this;
+    // A request for a vote does not even raise the term where it would not be granted for a
+    // leader's sake; a pre-vote never does, nor is its answer bound to a term: it has its round.
+    if (m.type === "prevote") return onPrevote(core, m);
+    if (m.type === "vote" && m.term > core.term && !mayVote(core)) return;
+    if (m.term > core.term) core.becomeFollower(m.term);
+    if (m.type === "prevoted") return onPrevoted(core, m);
+    if (m.term < core.term) return this.onOldMessage(m);
+    this.onCurrentMessage(m);
+  }
+
+  /** Answers a voice from the past, where an answer helps it to find the present. */
+  private onOldMessage(m: Message): void {
+    const { core } = this;
+    if (m.type === "vote") {
+      core.reply(m.from, { type: "voted", granted: false });
+    } else if (m.type === "append" || m.type === "heartbeat" || m.type === "snapshot") {
+      core.reply(m.from, { type: "stale" });
+    }
+  }
+
+  private onCurrentMessage(m: Exclude<Message, { type: "prevote" | "prevoted" }>): void {
+    const { core } = this;
+    const { role } = core;
+    switch (m.type) {
+      case "vote":
+        return onVote(core, m);
+      case "voted":
+        return onVoted(core, m);
+      case "append":
+        return onAppend(core, m);
+      case "heartbeat":
+        return onHeartbeat(core, m);
+      case "commit":
+        return onCommit(core, m);
+      case "snapshot":
+        return onSnapshot(core, m);
+      case "appended":
+        if (role.kind === "leader") onAppended(core, role, m);
+        return;
+      case "refused":
+        if (role.kind === "leader") onRefused(core, role, m);
+        return;
+      case "heard":
+        if (role.kind === "leader") onHeard(core, role, m);
+        return;
+      case "stale":
+        return;
+      default:
+        return unreachable(m);
+    }
+  }
+}
