@@ -44,8 +44,11 @@ export interface RaftOptions {
   readonly window: Window;
   /** How many entries one `drain` hands out to be applied, so that no turn takes long. */
   readonly applyEntriesMax: number;
-  /** Proposals are refused as `busy` while the log in memory is larger than this. */
+  /** Proposals are refused as `busy` while the log in memory is larger than this, … */
   readonly logBytesMax: number;
+  /** … or while this much is taken but not applied: a longer queue only makes all wait longer. */
+  readonly unappliedEntriesMax: number;
+  readonly unappliedBytesMax: number;
   readonly random: Random;
 }
 

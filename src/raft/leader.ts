@@ -40,11 +40,18 @@ export function becomeLeader(core: Core): void {
 /** Takes proposals into the log, all or none. Returns where the first one stands. */
 export function propose(core: Core, data: readonly Uint8Array[]): Position | Refusal {
   if (core.role.kind !== "leader") return "not_leader";
-  const bytes = data.reduce((sum, item) => sum + item.length, 0);
-  if (core.log.bytes + bytes > core.options.logBytesMax) return "busy";
+  if (isBusy(core, data)) return "busy";
   const first: Position = { index: asIndex(core.log.lastIndex + 1), term: core.term };
   for (const item of data) core.appendNew("command", item);
   return first;
+}
+
+function isBusy(core: Core, data: readonly Uint8Array[]): boolean {
+  const { log, options } = core;
+  const bytes = data.reduce((sum, item) => sum + item.length, 0);
+  if (log.bytes + bytes > options.logBytesMax) return true;
+  if (log.unappliedBytes + bytes > options.unappliedBytesMax) return true;
+  return log.lastIndex - log.applied + data.length > options.unappliedEntriesMax;
 }
 
 /** Looks at the deadlines. `stalledMs`: for how long this process did not run before. */

@@ -36,6 +36,8 @@ export class RaftLog {
   unwritten: Index;
   /** The encoded size of all entries. */
   bytes: number;
+  /** The encoded size of those that were not handed out to be applied. */
+  unappliedBytes: number;
   private entries: Entry[];
   /** Cluster time of the newest snapshot: what counts where there are no entries. */
   private snapshotTime: ClusterTime;
@@ -43,9 +45,10 @@ export class RaftLog {
   constructor(saved: Saved) {
     this.base = saved.base;
     this.entries = [...saved.entries];
-    this.bytes = saved.entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+    this.bytes = sizeOf(saved.entries);
     this.committed = saved.snapshot?.index ?? asIndex(0);
     this.applied = this.committed;
+    this.unappliedBytes = sizeOf(saved.entries.filter((entry) => entry.index > this.applied));
     this.durable = this.lastIndex;
     this.unwritten = asIndex(this.lastIndex + 1);
     this.snapshotTime = saved.snapshot?.time ?? (0 as ClusterTime);
@@ -85,13 +88,15 @@ export class RaftLog {
     assert(entry.term >= this.lastTerm, () => `the term goes back at ${entry.index}`);
     this.entries.push(entry);
     this.bytes += entry.bytes.length;
+    this.unappliedBytes += entry.bytes.length;
   }
 
   /** Drops every entry from `index` on: a newer leader has replaced them. */
   truncateFrom(index: Index): void {
     assert(index > this.committed, () => `truncating committed entry ${index}`);
     const dropped = this.entries.splice(index - this.base.index - 1);
-    for (const entry of dropped) this.bytes -= entry.bytes.length;
+    this.bytes -= sizeOf(dropped);
+    this.unappliedBytes -= sizeOf(dropped);
     this.durable = Math.min(this.durable, index - 1) as Index;
     this.unwritten = Math.min(this.unwritten, index) as Index;
   }
@@ -120,7 +125,9 @@ export class RaftLog {
     const to = asIndex(Math.min(this.committed, this.durable, this.applied + max));
     const from = this.applied - this.base.index;
     this.applied = to;
-    return this.entries.slice(from, to - this.base.index);
+    const taken = this.entries.slice(from, to - this.base.index);
+    this.unappliedBytes -= sizeOf(taken);
+    return taken;
   }
 
   /** Entries from `from` on, as many as the limits allow, at least one where there is one. */
@@ -156,7 +163,7 @@ export class RaftLog {
     assert(index <= this.applied, () => `compacting ${index}, which is not applied`);
     const term = must(this.termAt(index), `no entry ${index}`);
     const dropped = this.entries.splice(0, index - this.base.index);
-    for (const entry of dropped) this.bytes -= entry.bytes.length;
+    this.bytes -= sizeOf(dropped);
     this.base = { index, term };
   }
 
@@ -166,10 +173,17 @@ export class RaftLog {
     this.base = { index: meta.index, term: meta.term };
     this.entries = [];
     this.bytes = 0;
+    this.unappliedBytes = 0;
     this.committed = meta.index;
     this.applied = meta.index;
     this.durable = asIndex(0);
     this.unwritten = asIndex(meta.index + 1);
     this.snapshotTime = meta.time;
   }
+}
+
+function sizeOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const entry of entries) bytes += entry.bytes.length;
+  return bytes;
 }
