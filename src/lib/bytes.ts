@@ -171,12 +171,17 @@ const CHUNK = 4096;
 
 /** Bytes as a string of one character a byte; such strings compare bytewise with `<`. */
 export function byteString(bytes: Uint8Array): string {
-  if (bytes.length <= CHUNK) return String.fromCharCode(...bytes);
+  if (bytes.length <= CHUNK) return characters(bytes);
   let text = "";
   for (let at = 0; at < bytes.length; at += CHUNK) {
-    text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+    text += characters(bytes.subarray(at, at + CHUNK));
   }
   return text;
+}
+
+/** Spreading the bytes as arguments would walk an iterator, eight times as slow. */
+function characters(bytes: Uint8Array): string {
+  return String.fromCharCode.apply(null, bytes as Iterable<number> as number[]);
 }
 
 /** The bytes of a byte string. Characters above 255 are a bug. */
