@@ -1,0 +1,175 @@
+/**
+ * Opening the data directory: the newest snapshot and the log together, or one clear line that says
+ * why this node must not start.
+ *
+ * Nothing is changed before all is found well. What is then to be put right (the remains of an
+ * unfinished append, leftovers) is done before the first write to the log, so whatever waits for a
+ * write or a barrier waits for that too.
+ */
+import { type HardState, NOWHERE, type Position } from "../raft/types.ts";
+import type { Saved } from "../raft/saved.ts";
+import type { Disk, Done } from "./disk.ts";
+import { type RecoveredLog, recoverLog, type Tear } from "./recovery.ts";
+import { segmentName, segmentSequence } from "./segment.ts";
+import { type FoundSnapshots, newestSnapshot } from "./snapshot-files.ts";
+import { SnapshotStore } from "./snapshots.ts";
+import { StorageError } from "./storage-error.ts";
+import { Wal } from "./wal.ts";
+
+/** What a node starts with. */
+export interface OpenStorage {
+  readonly saved: Saved;
+  /** The file whose state is to be restored: see readSnapshotChunks. Null: begin empty. */
+  readonly snapshotName: string | null;
+  readonly wal: Wal;
+  readonly snapshots: SnapshotStore;
+  /** What was found and put right, each in one line for the operator. */
+  readonly notes: readonly string[];
+}
+
+/** Names of files that only an unfinished piece of work leaves behind. */
+const TEMPORARY = /\.tmp$|^incoming-/;
+
+/**
+ * Opens the data directory. Throws StorageError where something is missing or damaged that may have
+ * been acknowledged. Opening again what a crash has interrupted comes to the same result.
+ */
+export function openStorage(
+  disk: Disk,
+  { segmentBytesMax }: { readonly segmentBytesMax: number },
+): OpenStorage {
+  const names = disk.list();
+  const log = readLog(disk, names);
+  const found = newestSnapshot(disk);
+  const { newest } = found;
+  checkReach(log, found);
+
+  const snapshot = newest?.meta ?? null;
+  const isReplaced = snapshot !== null && !holds(log, snapshot);
+  const base = isReplaced ? { index: snapshot.index, term: snapshot.term } : log.base;
+  const entries = isReplaced ? [] : log.entries;
+  const hardState = atLeast(log.hardState, snapshot);
+  const snapshots = new SnapshotStore(disk, newest, found.older);
+  const wal = new Wal(disk, segmentBytesMax, {
+    hardState,
+    end: log.entries.at(-1) ?? log.base,
+    reset: isReplaced ? base : null,
+    segments: log.segments,
+    next: log.next,
+    prepare: (done) => {
+      for (const name of names) if (TEMPORARY.test(name)) disk.remove(name);
+      for (const sequence of log.leftovers) disk.remove(segmentName(sequence));
+      snapshots.prune();
+      inTurn(repairs(disk, log, found), done);
+    },
+  });
+  return {
+    saved: { hardState, snapshot, base, entries },
+    snapshotName: newest?.name ?? null,
+    wal,
+    snapshots,
+    notes: notesOn(log, found, isReplaced),
+  };
+}
+
+function readLog(disk: Disk, names: readonly string[]): RecoveredLog {
+  const files = names.flatMap((name) => {
+    const sequence = segmentSequence(name);
+    return sequence === null ? [] : [{ sequence, read: () => disk.read(name) }];
+  });
+  const log = recoverLog(files);
+  if (log.kind === "log") return log;
+  throw new StorageError(
+    `the log is damaged: ${log.line}; acknowledged writes may be affected, so nothing was changed`,
+  );
+}
+
+/** There must be a log, and it must go on where the snapshot ends, or earlier. */
+function checkReach({ base, segments }: RecoveredLog, { newest, damaged }: FoundSnapshots): void {
+  const [first] = damaged;
+  const name = newest?.name ?? first?.name;
+  if (name !== undefined && segments.length === 0) {
+    throw new StorageError(
+      `${name} is there, but the log is missing, and with it the term and the vote: without them ` +
+        "this node could vote twice; nothing was changed",
+    );
+  }
+  const reached = newest?.meta.index ?? NOWHERE.index;
+  if (base.index <= reached) return;
+  const cause =
+    first === undefined ? "a snapshot is missing" : `${first.name} is damaged: ${first.what}`;
+  throw new StorageError(
+    `the log begins after entry ${base.index}, but the snapshots reach only to entry ${reached}; ` +
+      `${cause}; nothing was changed`,
+  );
+}
+
+/** Whether the log contains the entry that the snapshot ends with: if not, it is older. */
+function holds({ base, entries }: RecoveredLog, { index, term }: Position): boolean {
+  if (index === base.index) return term === base.term;
+  return entries[index - base.index - 1]?.term === term;
+}
+
+/**
+ * A snapshot may be ahead of the log, and then of the log's term too. This node has promised
+ * nothing in the snapshot's term, or the promise would be in the log.
+ */
+function atLeast(hardState: HardState, snapshot: Position | null): HardState {
+  if (snapshot === null || snapshot.term <= hardState.term) return hardState;
+  return { term: snapshot.term, vote: null };
+}
+
+type Step = (done: Done) => void;
+
+/** What must be durable before anything is built on it, in order. */
+function repairs(disk: Disk, log: RecoveredLog, { damaged }: FoundSnapshots): readonly Step[] {
+  const steps: Step[] = [];
+  // A process that was killed may have left bytes and names that can be read, but are not durable.
+  const last = log.tear ?? log.segments.at(-1);
+  if (last !== undefined) steps.push((done) => disk.append(segmentName(last.sequence), [], done));
+  for (const { name } of damaged) {
+    steps.push((done) => disk.rename(name, `${name}.damaged`, done));
+  }
+  if (log.tear !== null) steps.push(...cutOff(disk, log.tear));
+  return steps;
+}
+
+/** Saves the remains of the unfinished append, then cuts the segment to its last whole batch. */
+function cutOff(disk: Disk, { sequence, offset, bytes }: Tear): readonly Step[] {
+  const name = segmentName(sequence);
+  const copy = tornName(sequence, offset);
+  return [
+    (done) => {
+      disk.remove(copy);
+      disk.append(copy, [bytes], done);
+    },
+    (done) => disk.truncate(name, offset, done),
+  ];
+}
+
+function tornName(sequence: number, offset: number): string {
+  return `${segmentName(sequence)}.torn-${offset}`;
+}
+
+/** Runs each step when the one before is done. */
+function inTurn(steps: readonly Step[], done: Done): void {
+  const [first, ...rest] = steps;
+  if (first === undefined) done();
+  else first(() => inTurn(rest, done));
+}
+
+function notesOn(log: RecoveredLog, found: FoundSnapshots, isReplaced: boolean): string[] {
+  const notes: string[] = [];
+  if (log.tear !== null) {
+    const { sequence, offset, bytes } = log.tear;
+    notes.push(
+      `${segmentName(sequence)} ended in an append that never finished, so never acknowledged: ` +
+        `${bytes.length} bytes moved to ${tornName(sequence, offset)}`,
+    );
+  }
+  for (const { name, what } of found.damaged) {
+    notes.push(`${name} is damaged (${what}) and set aside; an older one and the log replace it`);
+  }
+  if (isReplaced) notes.push(`the log is older than ${found.newest?.name}, which replaces it`);
+  return notes;
+}
