@@ -35,7 +35,7 @@ export interface RaftOptions {
   readonly heartbeatMs: number;
   /** Elections start after a silence of between once and twice this, drawn anew each time. */
   readonly electionMs: number;
-  /** The interval of the input `tick`. Ticks much further apart mean that this process stood still. */
+  /** The interval of the input `tick`. Ticks much further apart mean that it stood still. */
   readonly tickMs: number;
   /** Bounds of one append message; it holds at least one entry, however large. */
   readonly appendEntriesMax: number;
@@ -299,13 +299,18 @@ export class Core {
   /**
    * Notes a tick, and returns for how long the process stood still before it. Messages may have
    * arrived meanwhile that it had no chance to see, so the silence is not the others' fault.
+   * Deadlines move by as much, but never beyond what they would be if they were set now: some were
+   * set after the pause already.
    */
   noteTick(): number {
+    const { tickMs, electionMs } = this.options;
     const gap = this.now - this.lastTickAt;
     this.lastTickAt = this.now;
-    if (gap <= STALL_TICKS * this.options.tickMs) return 0;
-    this.electionAt = (this.electionAt + gap) as Millis;
-    for (const write of this.writes) write.at = (write.at + gap) as Millis;
-    return gap;
+    if (gap <= STALL_TICKS * tickMs) return 0;
+    // Less than the gap, so that a process that always stands still gets on all the same.
+    const stalled = gap - tickMs;
+    this.electionAt = Math.min(this.electionAt + stalled, this.now + 2 * electionMs) as Millis;
+    for (const write of this.writes) write.at = Math.min(write.at + stalled, this.now) as Millis;
+    return stalled;
   }
 }

@@ -1,4 +1,4 @@
-/** The follower: takes the leader's entries, votes, and stands for election when it hears nobody. */
+/** The follower: takes the leader's entries, votes, and stands where it hears no leader. */
 import { assert, must } from "../lib/assert.ts";
 import { campaign } from "./candidate.ts";
 import type { Core } from "./core.ts";
@@ -21,8 +21,11 @@ export function onAppend(core: Core, m: From<"append">): void {
   const { log } = core;
 
   if (!log.has(m.prevIndex, m.prevTerm)) {
-    // What is committed here is in every later leader's log, so we agree at least so far.
-    if (m.prevIndex < log.committed) return acknowledge(core, m.from, log.committed);
+    if (m.prevIndex < log.committed) {
+      // What is committed here is in every later leader's log, so we agree at least so far.
+      assert(log.termAt(m.prevIndex) === null, () => `${m.from} lacks committed ${m.prevIndex}`);
+      return acknowledge(core, m.from, log.committed);
+    }
     const last = asIndex(Math.min(m.prevIndex, log.lastIndex));
     const { index: hint, term: hintTerm } = log.lastWithTermAtMost(last, m.prevTerm);
     return core.reply(m.from, { type: "refused", prevIndex: m.prevIndex, hint, hintTerm });
@@ -49,7 +52,7 @@ export function onCommit(core: Core, m: From<"commit">): void {
   core.log.commitTo(m.commit);
 }
 
-/** §7. The driver has the snapshot's file and contents ready; here is decided if they are taken. */
+/** §7. The driver has the snapshot's contents ready; here is decided whether they are taken. */
 export function onSnapshot(core: Core, m: From<"snapshot">): void {
   follow(core, m.from);
   const { log } = core;

@@ -57,7 +57,7 @@ function isBusy(core: Core, data: readonly Uint8Array[]): boolean {
 /** Looks at the deadlines. `stalledMs`: for how long this process did not run before. */
 export function onLeaderTick(core: Core, leader: Leader, stalledMs: number): void {
   for (const progress of leader.progress.values()) {
-    progress.heardAt = (progress.heardAt + stalledMs) as Millis;
+    progress.heardAt = Math.min(progress.heardAt + stalledMs, core.now) as Millis;
   }
   if (core.diskHangs) return core.becomeFollower(core.term);
   // CheckQuorum (§6.2 of the thesis): without a quorum nothing can be committed or read here.

@@ -135,9 +135,10 @@ export class RaftLog {
     const first = from - this.base.index - 1;
     let bytes = 0;
     let end = first;
-    while (end < this.entries.length && end - first < limits.entries) {
+    while (end < this.entries.length) {
       bytes += must(this.entries[end], "inside the log").bytes.length;
-      if (bytes > limits.bytes && end > first) break;
+      const full = bytes > limits.bytes || end - first >= limits.entries;
+      if (full && end > first) break;
       end += 1;
     }
     return this.entries.slice(first, end);

@@ -59,6 +59,7 @@ function readIds(source: ByteReader): readonly NodeId[] {
   for (let i = 0; i < count; i++) {
     const id = source.sizedString();
     if (!isNodeId(id)) throw new MalformedError("not the name of a node");
+    if (ids.includes(id)) throw new MalformedError(`${id} would count twice`);
     ids.push(id);
   }
   return ids;

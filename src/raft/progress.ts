@@ -5,7 +5,7 @@
  *            appended                      refused, unreachable
  *   probe ──────────────► replicate ──────────────────────────────► probe
  *     │                       │
- *     └── the log no longer reaches back to `next` ──► snapshot ──► probe (sent, failed or caught up)
+ *     └── the log no longer reaches back to `next` ──► snapshot ──► probe (it ended, or caught up)
  * ```
  *
  * `probe` sends one message and waits; `replicate` sends ahead of the answers, within a window;

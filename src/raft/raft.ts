@@ -84,9 +84,7 @@ export class Raft {
         if (core.role.kind === "leader") onSnapshotSent(core, core.role, input);
         return;
       case "snapshotSaved":
-        core.snapshot = input.meta;
-        core.configurations.compactTo(input.meta.index);
-        return core.log.compactTo(input.compactTo, input.meta);
+        return onSnapshotSaved(core, input);
       default:
         return unreachable(input);
     }
@@ -103,8 +101,8 @@ export class Raft {
   }
 
   /**
-   * Asks for a linearizable read. False: not the leader. Otherwise `drain` will name the token once,
-   * among `reads` or `readsLost`.
+   * Asks for a linearizable read. False: not the leader. Otherwise `drain` will name the token
+   * once, among `reads` or `readsLost`.
    */
   read(token: number): boolean {
     if (this.core.role.kind !== "leader") return false;
@@ -226,4 +224,13 @@ export class Raft {
         return unreachable(m);
     }
   }
+}
+
+/** The log before the snapshot is not needed any more, unless a newer snapshot came meanwhile. */
+function onSnapshotSaved(core: Core, saved: Extract<Input, { type: "snapshotSaved" }>): void {
+  const { meta, compactTo } = saved;
+  if (core.snapshot !== null && meta.index < core.snapshot.index) return;
+  core.snapshot = meta;
+  core.configurations.compactTo(meta.index);
+  core.log.compactTo(compactTo, meta);
 }

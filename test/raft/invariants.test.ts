@@ -1,0 +1,220 @@
+/**
+ * The checks of one node must fail where they should: each case damages a healthy node in one way.
+ * I2: nothing goes back. I3, I4: what is committed, and what a leader has, stays as it is.
+ */
+import { describe, expect, test } from "vitest";
+import { must } from "../../src/lib/assert.ts";
+import { Prng } from "../../src/lib/random.ts";
+import type { Core } from "../../src/raft/core.ts";
+import { captureState, checkBasic, checkDelta } from "../../src/raft/invariants.ts";
+import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { Raft } from "../../src/raft/raft.ts";
+import { nothingSaved } from "../../src/raft/saved.ts";
+import {
+  asIndex,
+  asTerm,
+  type ClusterTime,
+  type Millis,
+  type NodeId,
+  type SnapshotMeta,
+} from "../../src/raft/types.ts";
+import { parseConfiguration, parseEntries, parseEntry, parseNodes } from "./notation.ts";
+
+const n2 = "n2" as NodeId;
+
+/** A follower in term 3 with five entries, three of them committed and applied, two compacted. */
+function follower(): Raft {
+  const raft = new Raft(
+    {
+      id: "n1" as NodeId,
+      bootstrap: simpleConfiguration(parseNodes("n1,n2")),
+      heartbeatMs: 20,
+      electionMs: 100,
+      tickMs: 10,
+      appendEntriesMax: 10,
+      appendBytesMax: 1 << 16,
+      window: { bytes: 1 << 16, messages: 10 },
+      applyEntriesMax: 10,
+      logBytesMax: 1 << 20,
+      unappliedBytesMax: 1 << 20,
+      unappliedEntriesMax: 100,
+      random: new Prng("invariants"),
+    },
+    {
+      ...nothingSaved,
+      hardState: { term: asTerm(3), vote: n2 },
+      entries: parseEntries("1@1,2@1,3@2,4@3,5@3:{n1,n2}"),
+    },
+    0 as Millis,
+  );
+  raft.core.log.commitTo(asIndex(3));
+  raft.drain();
+  raft.step({ type: "snapshotSaved", meta: metaAt(3, 2), compactTo: asIndex(2) }, 1 as Millis);
+  return raft;
+}
+
+function metaAt(index: number, term: number): SnapshotMeta {
+  const configuration = parseConfiguration("{n1,n2}");
+  const time = (index * 1000) as ClusterTime;
+  return { index: asIndex(index), term: asTerm(term), time, configuration };
+}
+
+/** The same node, leading term 4. */
+function leader(): Raft {
+  const raft = follower();
+  const message = { from: n2, to: raft.core.id };
+  let now = 0;
+  const next = () => (now += 10) as Millis;
+  while (raft.core.role.kind === "follower") raft.step({ type: "tick" }, next());
+  const { round } = raft.core;
+  const prevoted = { ...message, term: asTerm(3), type: "prevoted", round, granted: true } as const;
+  raft.step({ type: "message", message: prevoted }, next());
+  persist(raft, next());
+  const voted = { ...message, term: asTerm(4), type: "voted", granted: true } as const;
+  raft.step({ type: "message", message: voted }, next());
+  persist(raft, next());
+  return raft;
+}
+
+function persist(raft: Raft, now: Millis): void {
+  const write = must(raft.drain().write, "nothing to write");
+  raft.step({ type: "persisted", write: write.number }, now);
+}
+
+function progressOf(core: Core) {
+  if (core.role.kind !== "leader") throw new Error("not the leader");
+  return must(core.role.progress.get(n2), "n2 is a member");
+}
+
+describe("a healthy node", () => {
+  test("passes", () => {
+    for (const raft of [follower(), leader()]) {
+      checkBasic(raft);
+      checkDelta(captureState(raft), raft);
+    }
+  });
+});
+
+describe("at any moment", () => {
+  test.each<[string, (core: Core) => void, string]>([
+    ["applied too much", ({ log }) => (log.applied = asIndex(4)), "not committed"],
+    ["compacted too much", ({ log }) => (log.applied = asIndex(1)), "not applied"],
+    ["committed what is not there", ({ log }) => (log.committed = asIndex(6)), "past the end"],
+    ["holds on disk what is not there", ({ log }) => (log.durable = asIndex(6)), "past the end"],
+    ["applied what is not on disk", ({ log }) => (log.durable = asIndex(2)), "not on disk"],
+    ["saved what it never wrote", ({ log }) => (log.unwritten = asIndex(5)), "never handed out"],
+    ["has an entry of the future", (core) => (core.term = asTerm(2)), "term still to come"],
+    ["lost its snapshot", (core) => (core.snapshot = null), "without a snapshot"],
+    ["has an old snapshot", (core) => (core.snapshot = metaAt(1, 1)), "no snapshot covers"],
+    ["has a future snapshot", (core) => (core.snapshot = metaAt(5, 3)), "ahead of the state"],
+    ["has another's snapshot", (core) => (core.snapshot = metaAt(3, 1)), "disagree"],
+    [
+      "has a configuration that is not in its log",
+      (core) => core.configurations.append(asIndex(9), parseConfiguration("{n9}")),
+      "past the log's end",
+    ],
+    [
+      "does not know its newest configuration",
+      (core) => core.configurations.truncateFrom(asIndex(5)) && change(core),
+      "not in force",
+    ],
+    ["follows itself", (core) => (core.role = { kind: "follower", leader: core.id }), "itself"],
+    ["keeps reads without leading", ({ reads }) => reads.add(1), "holds reads"],
+    [
+      "counts a stranger's vote",
+      (core) => (core.role = { kind: "candidate", votes: new Map([["n9" as NodeId, true]]) }),
+      "has no vote",
+    ],
+    [
+      "stands without its own vote",
+      (core) => (core.role = { kind: "candidate", votes: new Map() }),
+      "its own vote",
+    ],
+  ])("a follower that %s is found", (_, damage, message) => {
+    const raft = follower();
+    damage(raft.core);
+    expect(() => checkBasic(raft)).toThrow(message);
+  });
+
+  /** Its last entry says {n1,n2}; now something else is in force. */
+  function change(core: Core): void {
+    core.configurations.append(asIndex(5), parseConfiguration("{n1}"));
+  }
+
+  test.each<[string, (core: Core) => void, string]>([
+    ["has no vote", (core) => (core.vote = n2), "its own vote"],
+    ["has no entry of its own", ({ log }) => log.truncateFrom(asIndex(6)), "entry of its own"],
+    ["sends again what matches", (core) => (progressOf(core).next = asIndex(0)), "send again"],
+    ["sends what is not there", (core) => (progressOf(core).next = asIndex(9)), "not there"],
+    ["believes a round never sent", (core) => (progressOf(core).readAcked = 9), "never sent"],
+    [
+      "told of what is not committed",
+      (core) => (progressOf(core).commitTold = asIndex(6)),
+      "not committed",
+    ],
+    ["sends beside a snapshot", (core) => (progressOf(core).mode = "snapshot"), "snapshot"],
+    [
+      "replicates to a stranger",
+      (core) => core.role.kind === "leader" && core.role.progress.set(n9, progressOf(core)),
+      "other than the members",
+    ],
+    ["leads an unsaved term", (core) => (core.term = asTerm(5)), "not on disk"],
+  ])("a leader that %s is found", (_, damage, message) => {
+    const raft = leader();
+    damage(raft.core);
+    expect(() => checkBasic(raft)).toThrow(message);
+  });
+  const n9 = "n9" as NodeId;
+});
+
+describe("from one step to the next", () => {
+  test.each<[string, (core: Core) => void, string]>([
+    ["goes back in its term", (core) => (core.term = asTerm(2)), "term goes back"],
+    ["forgets a commit", ({ log }) => (log.committed = asIndex(2)), "committed goes back"],
+    ["applies again", ({ log }) => (log.applied = asIndex(2)), "applied goes back"],
+    ["forgets its snapshot", (core) => (core.snapshot = metaAt(2, 1)), "snapshot goes back"],
+    ["counts rounds anew", (core) => (core.round = 0), "round goes back"],
+    ["changes its vote", (core) => (core.vote = null), "vote changes"],
+    ["leads without an election", (core) => (core.role = leader().core.role), "election"],
+    [
+      "leads a term at once",
+      (core) => {
+        core.term = asTerm(9);
+        core.role = leader().core.role;
+      },
+      "candidate",
+    ],
+    [
+      "changes what is committed",
+      ({ log }) => {
+        log.committed = asIndex(2);
+        log.truncateFrom(asIndex(3));
+        log.append(parseEntry("3@3"));
+        log.commitTo(asIndex(3));
+      },
+      "committed entry 3 changes",
+    ],
+  ])("a follower that %s is found", (_, damage, message) => {
+    const raft = follower();
+    raft.core.round = 7;
+    const before = captureState(raft);
+    damage(raft.core);
+    expect(() => checkDelta(before, raft)).toThrow(message);
+  });
+
+  test("a follower that changes its leader within a term is found", () => {
+    const raft = follower();
+    raft.core.role = { kind: "follower", leader: n2 };
+    const before = captureState(raft);
+    raft.core.role = { kind: "follower", leader: "n3" as NodeId };
+    expect(() => checkDelta(before, raft)).toThrow("two leaders");
+  });
+
+  test("a leader that changes its own log is found, and one that counts reads anew", () => {
+    const raft = leader();
+    const before = captureState(raft);
+    raft.core.log.truncateFrom(asIndex(6));
+    expect(() => checkDelta(before, raft)).toThrow("own entry 6 changes");
+    expect(() => checkDelta({ ...before, readSeq: 1 }, leader())).toThrow("used again");
+  });
+});

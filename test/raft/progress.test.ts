@@ -1,0 +1,137 @@
+/** What a leader believes of one follower (L4, L5, L12): a state machine of three modes. */
+import { describe, expect, test } from "vitest";
+import { Prng } from "../../src/lib/random.ts";
+import { Progress } from "../../src/raft/progress.ts";
+import { asIndex, type Millis } from "../../src/raft/types.ts";
+
+const WINDOW = { messages: 3, bytes: 100 };
+
+function probing(next: number): Progress {
+  return new Progress(asIndex(next), 0 as Millis);
+}
+
+function replicating(matched: number): Progress {
+  const progress = probing(matched + 1);
+  progress.appended(asIndex(matched));
+  return progress;
+}
+
+function shown({ mode, matched, next }: Progress): string {
+  return `${mode} ${matched}→${next}`;
+}
+
+describe("a probe", () => {
+  test("sends one message, and waits for its answer", () => {
+    const progress = probing(5);
+    expect(progress.mayAppend(WINDOW)).toBe(true);
+    progress.sent(asIndex(7), 10);
+    expect([progress.mayAppend(WINDOW), progress.unanswered, shown(progress)]).toEqual([
+      false,
+      true,
+      "probe 0→5",
+    ]);
+    progress.stopWaiting();
+    expect(progress.mayAppend(WINDOW)).toBe(true);
+  });
+
+  test("ends with an acknowledgement, and goes on after it", () => {
+    const progress = probing(5);
+    progress.sent(asIndex(7), 10);
+    progress.appended(asIndex(7));
+    expect([shown(progress), progress.unanswered]).toEqual(["replicate 7→8", false]);
+  });
+
+  test("steps back, but never behind what matches", () => {
+    const progress = replicating(4);
+    progress.probeFrom(9);
+    expect(shown(progress)).toBe("probe 4→9");
+    progress.probeFrom(2);
+    expect(shown(progress)).toBe("probe 4→5");
+  });
+});
+
+describe("replication", () => {
+  test("sends ahead, until the window is full of messages", () => {
+    const progress = replicating(1);
+    for (const last of [2, 3, 4]) {
+      expect(progress.mayAppend(WINDOW)).toBe(true);
+      progress.sent(asIndex(last), 1);
+    }
+    expect([progress.mayAppend(WINDOW), shown(progress)]).toEqual([false, "replicate 1→5"]);
+  });
+
+  test("sends ahead, until the window is full of bytes", () => {
+    const progress = replicating(1);
+    progress.sent(asIndex(2), 99);
+    expect(progress.mayAppend(WINDOW)).toBe(true);
+    progress.sent(asIndex(3), 1);
+    expect(progress.mayAppend(WINDOW)).toBe(false);
+  });
+
+  test("frees the window up to what was acknowledged", () => {
+    const progress = replicating(1);
+    for (const last of [2, 4, 6]) progress.sent(asIndex(last), 40);
+    progress.appended(asIndex(5));
+    expect([progress.mayAppend(WINDOW), shown(progress)]).toEqual([true, "replicate 5→7"]);
+    progress.appended(asIndex(6));
+    expect(progress.unanswered).toBe(false);
+  });
+
+  test("believes the highest acknowledgement, in whatever order they come", () => {
+    const progress = replicating(1);
+    for (const last of [2, 3, 4]) progress.sent(asIndex(last), 1);
+    progress.appended(asIndex(3));
+    progress.appended(asIndex(2));
+    progress.appended(asIndex(3));
+    expect([shown(progress), progress.unanswered]).toEqual(["replicate 3→5", true]);
+  });
+
+  test("goes on after an acknowledgement of more than was sent", () => {
+    const progress = replicating(1);
+    progress.appended(asIndex(8));
+    expect(shown(progress)).toBe("replicate 8→9");
+  });
+
+  test("does not count a message without entries", () => {
+    const progress = replicating(4);
+    progress.sent(asIndex(4), 0);
+    expect([shown(progress), progress.unanswered]).toEqual(["replicate 4→5", false]);
+  });
+});
+
+describe("a snapshot", () => {
+  test("stops everything else, and empties the window", () => {
+    const progress = replicating(1);
+    progress.sent(asIndex(4), 50);
+    progress.startSnapshot();
+    expect([progress.mayAppend(WINDOW), progress.unanswered]).toEqual([false, false]);
+    expect(() => progress.sent(asIndex(5), 1)).toThrow("appending during a snapshot");
+    progress.probeFrom(9);
+    expect([shown(progress), progress.mayAppend(WINDOW)]).toEqual(["probe 1→9", true]);
+  });
+});
+
+test("whatever happens: matched < next, matched never goes back, the window is bounded", () => {
+  const random = new Prng("progress");
+  for (let run = 0; run < 500; run++) {
+    const progress = probing(random.between(1, 9));
+    let bytes = 0;
+    for (let i = 0; i < 60; i++) {
+      const before = progress.matched;
+      if (progress.mayAppend(WINDOW)) {
+        if (progress.mode === "replicate") bytes += 1;
+        progress.sent(asIndex(progress.next - 1 + random.below(4)), random.below(60));
+      }
+      const any = asIndex(random.below(progress.next + 1));
+      const what = random.below(5);
+      if (what === 0) progress.appended(any);
+      if (what === 1) progress.probeFrom(any);
+      if (what === 2 && random.chance(20)) progress.startSnapshot();
+      if (what === 3) progress.stopWaiting();
+      expect(progress.matched).toBeLessThan(progress.next);
+      expect(progress.matched).toBeGreaterThanOrEqual(before);
+      if (progress.mode === "snapshot") expect(progress.unanswered).toBe(false);
+    }
+    expect(bytes).toBeGreaterThan(0);
+  }
+});
