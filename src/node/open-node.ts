@@ -1,0 +1,87 @@
+/** From a data directory to a node that runs: recovery, the state as of the snapshot, the log. */
+import type { Random } from "../lib/random.ts";
+import type { RaftOptions } from "../raft/core.ts";
+import { Raft, type RaftStatus } from "../raft/raft.ts";
+import type { Disk } from "../storage/disk.ts";
+import { openStorage } from "../storage/open.ts";
+import { readSnapshotChunks } from "../storage/snapshot-files.ts";
+import { StorageError } from "../storage/storage-error.ts";
+import type { Wal } from "../storage/wal.ts";
+import { RaftNode } from "./node.ts";
+import type { Runtime, StateMachine, Transport } from "./ports.ts";
+import { type SnapshotEvent, type SnapshotLimits, Snapshots } from "./snapshots.ts";
+
+/** What a node is opened with. */
+export interface OpenNodeOptions<Result> {
+  readonly raft: Omit<RaftOptions, "random">;
+  readonly random: Random;
+  readonly snapshots: SnapshotLimits;
+  /** A log file that has grown beyond this is followed by a new one. */
+  readonly segmentBytesMax: number;
+  readonly disk: Disk;
+  readonly runtime: Runtime;
+  readonly transport: Transport;
+  /** Empty; it is filled from the snapshot. */
+  readonly machine: StateMachine<Result>;
+  readonly onChange: (now: RaftStatus, before: RaftStatus) => void;
+  readonly onSnapshot: (event: SnapshotEvent) => void;
+}
+
+/** A node that is ready to start. */
+export interface OpenNode<Result> {
+  readonly node: RaftNode<Result>;
+  readonly raft: Raft;
+  readonly wal: Wal;
+  /** What recovery found and put right, each in one line for the operator. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Opens the data directory and calls `done` with a node that is ready to start, or with why it must
+ * not. Throws StorageError too, where that is clear at once.
+ */
+export function openNode<Result>(
+  options: OpenNodeOptions<Result>,
+  done: (opened: OpenNode<Result> | StorageError) => void,
+): void {
+  const { disk, machine } = options;
+  const storage = openStorage(disk, options);
+  const finish = () => done(assemble(options, storage));
+  const { snapshotName } = storage;
+  if (snapshotName === null) return finish();
+  const restorer = machine.restorer();
+  readSnapshotChunks(disk, snapshotName, {
+    onChunk: (chunk) => restorer.feed(chunk),
+    onEnd: (problem) => {
+      if (problem !== null) {
+        return done(new StorageError(`${snapshotName} cannot be read: ${problem.message}`));
+      }
+      restorer.commit();
+      finish();
+    },
+  });
+}
+
+function assemble<Result>(
+  options: OpenNodeOptions<Result>,
+  storage: ReturnType<typeof openStorage>,
+): OpenNode<Result> {
+  const { runtime, transport, machine, disk } = options;
+  const { wal } = storage;
+  const raftOptions = { ...options.raft, random: options.random };
+  const raft = new Raft(raftOptions, storage.saved, runtime.now());
+  const snapshots = new Snapshots({
+    id: raftOptions.id,
+    disk,
+    store: storage.snapshots,
+    machine,
+    transport,
+    limits: options.snapshots,
+    now: () => runtime.now(),
+    release: (index) => wal.release(index),
+    onEvent: options.onSnapshot,
+  });
+  const { onChange } = options;
+  const node = new RaftNode({ raft, log: wal, transport, runtime, machine, snapshots, onChange });
+  return { node, raft, wal, notes: storage.notes };
+}

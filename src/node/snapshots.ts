@@ -1,0 +1,220 @@
+/** When to take a snapshot, and how snapshots travel between nodes. */
+import { assert, must } from "../lib/assert.ts";
+import { MalformedError } from "../lib/bytes.ts";
+import type { Core } from "../raft/core.ts";
+import type { Input } from "../raft/message.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Index, Millis, NodeId, SnapshotMeta, Term } from "../raft/types.ts";
+import type { Disk } from "../storage/disk.ts";
+import type { SnapshotStore } from "../storage/snapshots.ts";
+import { IncomingSnapshot } from "./incoming.ts";
+import type { Restorer, StateMachine, Transport } from "./ports.ts";
+
+/** When to take a snapshot, and how much of the log to keep behind it. */
+export interface SnapshotLimits {
+  /** After so many applied entries, … */
+  readonly entries: number;
+  /** … or when the log in memory is so large. */
+  readonly logBytes: number;
+  /** Entries kept behind a snapshot, so that a node that is only a little behind needs none. */
+  readonly trailingEntries: number;
+}
+
+/** A part of a snapshot file from another node. */
+export interface SnapshotChunk {
+  readonly from: NodeId;
+  readonly term: Term;
+  /** The sender's name for the file, and the size of the whole. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly offset: number;
+  /** Copied where it must outlive the call. */
+  readonly data: Uint8Array;
+}
+
+/** `want`: send on from here; the size of the whole means that it is complete and durable. */
+export type ChunkAnswer =
+  | { readonly type: "want"; readonly offset: number }
+  | { readonly type: "refused"; readonly reason: "stale_term" | "not_wanted" };
+
+/** For the log of the operator. */
+export type SnapshotEvent =
+  | { readonly type: "saved"; readonly index: Index; readonly bytes: number; readonly ms: number }
+  | { readonly type: "sending"; readonly index: Index; readonly to: NodeId }
+  | { readonly type: "sent"; readonly to: NodeId; readonly ok: boolean }
+  | { readonly type: "received"; readonly index: Index; readonly from: NodeId }
+  | { readonly type: "installed"; readonly index: Index };
+
+/** What it takes to keep the snapshots of the node `id`. */
+export interface SnapshotDeps {
+  readonly id: NodeId;
+  readonly disk: Disk;
+  readonly store: SnapshotStore;
+  readonly machine: Pick<StateMachine<unknown>, "freeze" | "restorer">;
+  readonly transport: Transport;
+  readonly limits: SnapshotLimits;
+  readonly now: () => Millis;
+  /** Entries up to here need not be kept on disk. */
+  readonly release: (index: Index) => void;
+  readonly onEvent: (event: SnapshotEvent) => void;
+}
+
+/** A received snapshot that is durable and read, waiting for Raft to want it. */
+interface Prepared {
+  readonly meta: SnapshotMeta;
+  readonly restorer: Restorer;
+}
+
+/** The snapshots of one node: saves, sends, receives and installs them. */
+export class Snapshots {
+  private readonly deps: SnapshotDeps;
+  private enqueue: (input: Input) => void = () => {};
+  private saving: { readonly abort: () => void } | null = null;
+  private incoming: IncomingSnapshot | null = null;
+  private incomingCount = 0;
+  private prepared: Prepared | null = null;
+
+  constructor(deps: SnapshotDeps) {
+    this.deps = deps;
+  }
+
+  /** Where results go. Called once, before anything else. */
+  attach(enqueue: (input: Input) => void): void {
+    this.enqueue = enqueue;
+  }
+
+  /** Looks after every turn whether the log has grown enough. */
+  afterTurn(raft: Raft): void {
+    // The turn has offered it to Raft, which either took it or never will.
+    this.prepared = null;
+    if (this.saving !== null) return;
+    const { limits } = this.deps;
+    const { log, snapshot } = raft.core;
+    const isLarge = log.bytes >= limits.logBytes;
+    if (isLarge && snapshot !== null && snapshot.index > log.base.index) {
+      // The snapshot there is covers more than was forgotten for its sake.
+      this.enqueue({ type: "snapshotSaved", meta: snapshot, compactTo: snapshot.index });
+      return;
+    }
+    if (!isLarge && log.applied - (snapshot?.index ?? 0) < limits.entries) return;
+    const meta = raft.snapshotMeta();
+    if (meta !== null) this.save(meta);
+  }
+
+  /** Streams the newest snapshot to a peer. Ends with the input `snapshotSent`. */
+  sendTo(peer: NodeId, term: Term): void {
+    const { store, transport, onEvent } = this.deps;
+    const file = store.newest;
+    if (file === null) return this.enqueue({ type: "snapshotSent", peer, ok: false });
+    const unpin = store.pin(file.name);
+    onEvent({ type: "sending", index: file.meta.index, to: peer });
+    transport.sendSnapshot(peer, { name: file.name, bytes: file.bytes, term }, (ok) => {
+      unpin();
+      onEvent({ type: "sent", to: peer, ok });
+      this.enqueue({ type: "snapshotSent", peer, ok });
+    });
+  }
+
+  /** Takes a part of another node's snapshot, and answers, once, what to send next. */
+  receive(chunk: SnapshotChunk, core: Core, answer: (answer: ChunkAnswer) => void): void {
+    if (chunk.term < core.term) return answer({ type: "refused", reason: "stale_term" });
+    if (this.incoming === null || !this.incoming.isOf(chunk)) this.beginReceiving(chunk);
+    const { incoming } = this;
+    if (incoming === null || chunk.offset !== incoming.received || chunk.data.length === 0) {
+      return answer({ type: "want", offset: incoming?.received ?? 0 });
+    }
+    const data = chunk.data.slice();
+    try {
+      incoming.read(data);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.stopReceiving();
+      return answer({ type: "want", offset: 0 });
+    }
+    if (incoming.meta !== null && incoming.meta.index <= core.log.committed) {
+      this.stopReceiving();
+      return answer({ type: "refused", reason: "not_wanted" });
+    }
+    const { isComplete, received } = incoming;
+    incoming.write(data, (wanted) => {
+      const reply = () => answer({ type: "want", offset: received });
+      if (wanted && isComplete) this.adopt(incoming, chunk, reply);
+      else reply();
+    });
+  }
+
+  /** Raft has taken the prepared snapshot: it becomes the state. */
+  install(meta: SnapshotMeta): void {
+    const { prepared } = this;
+    assert(prepared?.meta.index === meta.index, () => `snapshot ${meta.index} is not ready`);
+    prepared.restorer.commit();
+    this.prepared = null;
+    this.stopSaving();
+    this.deps.onEvent({ type: "installed", index: meta.index });
+  }
+
+  private save(meta: SnapshotMeta): void {
+    const { store, machine, limits, now, onEvent, release } = this.deps;
+    const startedAt = now();
+    const frozen = machine.freeze();
+    let isFrozen = true;
+    const thaw = () => {
+      if (isFrozen) frozen.release();
+      isFrozen = false;
+    };
+    const writer = store.save({ meta, chunks: frozen.chunks() }, ({ bytes }) => {
+      this.saving = null;
+      thaw();
+      release(store.releasable);
+      onEvent({ type: "saved", index: meta.index, bytes, ms: now() - startedAt });
+      const compactTo = Math.max(0, meta.index - limits.trailingEntries) as Index;
+      this.enqueue({ type: "snapshotSaved", meta, compactTo });
+    });
+    this.saving = {
+      abort: () => {
+        writer.abort();
+        thaw();
+      },
+    };
+  }
+
+  private stopSaving(): void {
+    this.saving?.abort();
+    this.saving = null;
+  }
+
+  private beginReceiving(chunk: SnapshotChunk): void {
+    this.stopReceiving();
+    if (chunk.offset !== 0) return;
+    const { disk, machine } = this.deps;
+    this.incomingCount += 1;
+    const fileName = `incoming-${this.incomingCount}`;
+    const restorer = machine.restorer();
+    this.incoming = new IncomingSnapshot({ disk, fileName, first: chunk, restorer });
+  }
+
+  private stopReceiving(): void {
+    this.incoming?.discard();
+    this.incoming = null;
+  }
+
+  /** Complete, checked and on disk: under its final name first, and only then to Raft. */
+  private adopt(
+    incoming: IncomingSnapshot,
+    { from, term, bytes }: SnapshotChunk,
+    done: () => void,
+  ): void {
+    const { id, store, onEvent } = this.deps;
+    const meta = must(incoming.meta, "a complete snapshot says what it is");
+    if (this.incoming === incoming) this.incoming = null;
+    store.adopt(incoming.fileName, { meta, bytes }, () => {
+      onEvent({ type: "received", index: meta.index, from });
+      this.prepared = { meta, restorer: incoming.restorer };
+      this.enqueue({
+        type: "message",
+        message: { type: "snapshot", from, to: id, term, meta },
+      });
+      done();
+    });
+  }
+}

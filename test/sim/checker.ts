@@ -1,0 +1,188 @@
+/**
+ * What must hold in the whole cluster after every event. The names are those of docs/INVARIANTS.md.
+ * All checks look only at what has changed since the node was looked at before.
+ */
+import { assert } from "../../src/lib/assert.ts";
+import { crc32c } from "../../src/lib/crc32c.ts";
+import type { Core } from "../../src/raft/core.ts";
+import { majority } from "../../src/raft/quorum.ts";
+import type { Index, NodeId, Term } from "../../src/raft/types.ts";
+import { coreOf, type SimNode } from "./sim-node.ts";
+
+/** What was seen of one node, over all its lives. */
+interface Seen {
+  generation: number;
+  term: number;
+  vote: NodeId | null;
+  committed: number;
+  lastIndex: number;
+  lastTerm: number;
+  durableIndex: number;
+  wasLeader: boolean;
+  /** The term of the entry that was durable at each index. */
+  readonly durable: Map<number, Term>;
+}
+
+/** An entry that some node knows to be committed, and the term in which that was first seen. */
+interface Committed {
+  readonly term: Term;
+  readonly crc: number;
+  readonly seenIn: Term;
+}
+
+export class Checker {
+  /** The highest index that any node knows to be committed. */
+  committed = 0;
+  leaders = 0;
+  private readonly nodes: number;
+  private readonly leaderOf = new Map<number, string>();
+  private readonly committedEntries = new Map<number, Committed>();
+  private readonly entries = new Map<string, { prevTerm: number | null; crc: number }>();
+  private readonly digests = new Map<number, string>();
+  private readonly seen = new Map<NodeId, Seen>();
+
+  constructor(nodes: number) {
+    this.nodes = nodes;
+  }
+
+  check(node: SimNode): void {
+    const core = coreOf(node);
+    const seen = this.seenOf(node);
+    this.checkMonotony(node, core, seen);
+    this.checkElection(node, core, seen);
+    this.checkLog(node, core, seen);
+    this.checkDurable(core, seen);
+    this.checkCommitted(node, core, seen);
+    this.checkState(node);
+    checkMemory(core);
+  }
+
+  /** I2, I8: over restarts too, neither term nor vote nor (in one life) commit go back. */
+  private checkMonotony(node: SimNode, core: Core, seen: Seen): void {
+    assert(core.log.committed >= seen.committed, () => `${node.id}: the commit index went back`);
+    if (!core.termIsDurable) return;
+    assert(core.term >= seen.term, () => `${node.id}: the term went back from ${seen.term}`);
+    if (core.term === seen.term && seen.vote !== null) {
+      assert(core.vote === seen.vote, () => `${node.id}: voted twice in ${core.term}`);
+    }
+    seen.term = core.term;
+    seen.vote = core.vote;
+  }
+
+  /** I1, I4: one leader a term, and it has everything that was committed in an earlier one. */
+  private checkElection(node: SimNode, core: Core, seen: Seen): void {
+    const leads = core.role.kind === "leader";
+    if (leads && !seen.wasLeader) {
+      this.leaders += 1;
+      const name = `${node.id}/${node.generation}`;
+      const known = this.leaderOf.get(core.term) ?? name;
+      assert(known === name, () => `term ${core.term} is led by ${known} and ${name}`);
+      this.leaderOf.set(core.term, name);
+      for (let index = core.log.base.index; index <= this.committed; index++) {
+        const entry = this.committedEntries.get(index);
+        if (entry === undefined || entry.seenIn >= core.term) continue;
+        const has = core.log.termAt(index) === entry.term;
+        assert(has, () => `${name} leads term ${core.term} without committed ${index}`);
+      }
+    }
+    seen.wasLeader = leads;
+  }
+
+  /** I3: entries of one index and term are the same, and so is all before them. */
+  private checkLog(node: SimNode, core: Core, seen: Seen): void {
+    const { log } = core;
+    if (log.lastIndex === seen.lastIndex && log.lastTerm === seen.lastTerm) return;
+    const intact = log.termAt(seen.lastIndex) === seen.lastTerm;
+    const from = Math.max(intact ? seen.lastIndex : log.committed, log.base.index) + 1;
+    for (let index = from; index <= log.lastIndex; index++) {
+      const entry = log.entryAt(index as Index);
+      const name = `${index}@${entry.term}`;
+      const mine = { prevTerm: log.termAt(index - 1), crc: crc32c(entry.bytes) };
+      const known = this.entries.get(name) ?? mine;
+      const same = known.crc === mine.crc && known.prevTerm === mine.prevTerm;
+      assert(same, () => `${node.id}: another entry ${name}`);
+      this.entries.set(name, mine);
+    }
+    seen.lastIndex = log.lastIndex;
+    seen.lastTerm = log.lastTerm;
+  }
+
+  private checkDurable({ log }: Core, seen: Seen): void {
+    if (log.durable < seen.durableIndex) seen.durableIndex = log.durable;
+    while (seen.durableIndex < log.durable) {
+      seen.durableIndex += 1;
+      const term = log.termAt(seen.durableIndex);
+      if (term !== null) seen.durable.set(seen.durableIndex, term);
+    }
+  }
+
+  /** I5, I6: a committed entry never changes, and a majority had it on disk by then. */
+  private checkCommitted(node: SimNode, core: Core, seen: Seen): void {
+    const { log } = core;
+    for (
+      let index = Math.max(seen.committed, log.base.index) + 1;
+      index <= log.committed;
+      index++
+    ) {
+      const entry = log.entryAt(index as Index);
+      const mine = { term: entry.term, crc: crc32c(entry.bytes), seenIn: core.term };
+      const known = this.committedEntries.get(index);
+      if (known === undefined) this.firstCommit(index, mine.term);
+      assert(
+        (known ?? mine).crc === mine.crc,
+        () => `${node.id}: other entry committed at ${index}`,
+      );
+      if (known === undefined) this.committedEntries.set(index, mine);
+    }
+    this.committed = Math.max(this.committed, log.committed);
+    seen.committed = log.committed;
+  }
+
+  private firstCommit(index: number, term: Term): void {
+    let holders = 0;
+    for (const { durable } of this.seen.values()) if (durable.get(index) === term) holders += 1;
+    assert(holders >= majority(this.nodes), () => `${index}@${term} committed, ${holders} have it`);
+  }
+
+  /** I9: the state after the same entries is the same. */
+  private checkState(node: SimNode): void {
+    const { applied } = coreOf(node).log;
+    const digest = String(node.life?.store.digest);
+    const known = this.digests.get(applied) ?? digest;
+    assert(known === digest, () => `${node.id}: another state after ${applied}`);
+    this.digests.set(applied, digest);
+  }
+
+  private seenOf(node: SimNode): Seen {
+    let seen = this.seen.get(node.id);
+    if (seen === undefined) {
+      seen = {
+        generation: node.generation,
+        term: 0,
+        vote: null,
+        committed: 0,
+        lastIndex: 0,
+        lastTerm: 0,
+        durableIndex: 0,
+        wasLeader: false,
+        durable: new Map(),
+      };
+      this.seen.set(node.id, seen);
+    }
+    if (seen.generation !== node.generation) {
+      // Only what is on disk carries over: the commit index is learnt anew from the snapshot on.
+      const { log } = coreOf(node);
+      const { committed, lastIndex, lastTerm } = log;
+      const generation = node.generation;
+      Object.assign(seen, { generation, committed, lastIndex, lastTerm, wasLeader: false });
+      seen.durableIndex = log.base.index;
+    }
+    return seen;
+  }
+}
+
+/** I12: what is taken but not applied is bounded. */
+function checkMemory({ log, options }: Core): void {
+  const slack = 1_000_000;
+  assert(log.bytes <= options.logBytesMax + slack, "the log in memory is too large");
+}

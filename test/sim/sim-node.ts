@@ -1,0 +1,219 @@
+/** One machine: the production node on a simulated disk, network and clock. */
+import { assert, must } from "../../src/lib/assert.ts";
+import { Prng } from "../../src/lib/random.ts";
+import { KvStore, type KvResult } from "../../src/kv/store.ts";
+import type { RaftNode } from "../../src/node/node.ts";
+import { openNode } from "../../src/node/open-node.ts";
+import type { Runtime } from "../../src/node/ports.ts";
+import type { Raft } from "../../src/raft/raft.ts";
+import { simpleConfiguration } from "../../src/raft/membership.ts";
+import type { Millis, NodeId } from "../../src/raft/types.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
+import { SimDisk } from "./disk.ts";
+import type { EventQueue } from "./events.ts";
+import type { Receiver, SimNetwork } from "./network.ts";
+import type { SimOptions } from "./options.ts";
+
+const HEARTBEAT_MS = 50;
+export const ELECTION_MS = 300;
+const TICK_MS = 10;
+
+export interface SimNodeDeps {
+  readonly id: NodeId;
+  readonly ids: readonly NodeId[];
+  readonly seed: string;
+  readonly options: SimOptions;
+  readonly events: EventQueue;
+  readonly network: SimNetwork;
+  /** Called after everything that may have changed the node. */
+  readonly onEvent: (node: SimNode) => void;
+  readonly trace: (line: string) => void;
+}
+
+/** A process that runs, from one start to its end. */
+export interface Life {
+  readonly node: RaftNode<KvResult>;
+  readonly raft: Raft;
+  readonly store: KvStore;
+}
+
+export class SimNode {
+  readonly id: NodeId;
+  readonly disk: SimDisk;
+  /** Null: the process is not running, or has not read its disk yet. */
+  life: Life | null = null;
+  /** Counts starts, so that what belongs to an earlier one is told apart. */
+  generation = 0;
+  /** Milliseconds on the node's clock for each that passes. */
+  clockRate = 1;
+  diskHangs = false;
+  private pausedUntil = 0;
+  private held: (() => void)[] = [];
+  private readonly deps: SimNodeDeps;
+  private readonly random: Prng;
+  private readonly heldDisk: (() => void)[] = [];
+
+  constructor(deps: SimNodeDeps) {
+    this.deps = deps;
+    this.id = deps.id;
+    this.random = new Prng(`${deps.seed}/node/${deps.id}`);
+    this.disk = new SimDisk((_operation, complete) => this.diskOperation(complete));
+  }
+
+  get isUp(): boolean {
+    return this.life !== null;
+  }
+
+  start(): void {
+    assert(this.life === null, "started twice");
+    const { deps } = this;
+    this.generation += 1;
+    const { generation } = this;
+    const store = new KvStore();
+    const transport = deps.network.transportOf({
+      id: this.id,
+      readAt: (name, at, done) => {
+        if (generation === this.generation) this.disk.readAt(name, at, done);
+      },
+      unreachable: (peer) => this.run(generation, () => this.life?.node.unreachable(peer)),
+    });
+    openNode<KvResult>(
+      {
+        raft: this.raftOptions(),
+        random: new Prng(`${deps.seed}/raft/${this.id}/${generation}`),
+        snapshots: {
+          entries: deps.options.snapshotEntries,
+          logBytes: 1_000_000,
+          trailingEntries: deps.options.trailingEntries,
+        },
+        segmentBytesMax: deps.options.segmentBytesMax,
+        disk: this.disk,
+        runtime: this.runtime(generation),
+        transport,
+        machine: store,
+        onChange: (now) => deps.trace(`${now.id} ${now.role} term=${now.term} of ${now.leader}`),
+        onSnapshot: (event) => deps.trace(`${this.id} snapshot ${JSON.stringify(event)}`),
+      },
+      (opened) => {
+        if (opened instanceof StorageError) throw opened;
+        if (generation !== this.generation) return;
+        const { node, raft } = opened;
+        this.life = { node, raft, store };
+        node.start();
+        deps.network.connect(this.id, this.receiver(generation));
+        deps.onEvent(this);
+      },
+    );
+  }
+
+  /** The process dies. `power`: and with it everything that was not synced. */
+  stop(how: "kill" | "power"): void {
+    this.deps.trace(`${this.id} ${how}`);
+    this.life = null;
+    this.generation += 1;
+    this.held = [];
+    this.heldDisk.length = 0;
+    this.diskHangs = false;
+    this.pausedUntil = 0;
+    this.deps.network.connect(this.id, null);
+    if (how === "power") this.disk.powerCut(this.random);
+    else this.disk.kill(this.random);
+  }
+
+  /** The process stands still; what arrives meanwhile is delivered all at once afterwards. */
+  pause(ms: number): void {
+    if (this.life === null) return;
+    this.deps.trace(`${this.id} pause ${ms}`);
+    this.pausedUntil = this.deps.events.now + ms;
+    const { generation } = this;
+    this.deps.events.after(ms, () => {
+      if (generation !== this.generation) return;
+      const held = this.held;
+      this.held = [];
+      for (const run of held) run();
+    });
+  }
+
+  hangDisk(): void {
+    this.deps.trace(`${this.id} disk hangs`);
+    this.diskHangs = true;
+  }
+
+  releaseDisk(): void {
+    this.diskHangs = false;
+    for (const complete of this.heldDisk.splice(0)) complete();
+  }
+
+  /** Runs now, or after the pause, unless the process has ended by then. */
+  run(generation: number, action: () => void): void {
+    if (generation !== this.generation) return;
+    if (this.deps.events.now < this.pausedUntil) {
+      this.held.push(() => this.run(generation, action));
+      return;
+    }
+    action();
+    if (this.life !== null) this.deps.onEvent(this);
+  }
+
+  private receiver(generation: number): Receiver {
+    return {
+      receive: (message) => this.run(generation, () => this.life?.node.receive([message])),
+      receiveSnapshot: (chunk, answer) =>
+        this.run(generation, () => this.life?.node.receiveSnapshot(chunk, answer)),
+    };
+  }
+
+  private runtime(generation: number): Runtime {
+    const { events } = this.deps;
+    return {
+      now: () => (events.now * this.clockRate) as Millis,
+      defer: (turn) => events.after(0, () => this.run(generation, turn)),
+      every: (ms, run) => {
+        const again = () => {
+          if (generation !== this.generation) return;
+          events.after(ms / this.clockRate, again);
+          // Timers that were due several times during a pause fire once.
+          if (events.now >= this.pausedUntil) this.run(generation, run);
+        };
+        events.after(this.random.below(ms), again);
+        return () => {};
+      },
+    };
+  }
+
+  private diskOperation(complete: () => void): void {
+    const { options, events } = this.deps;
+    const { generation } = this;
+    const slow = this.random.chance(options.slowDiskPercent);
+    const ms = this.random.between(0, slow ? options.diskMaxMs * 20 : options.diskMaxMs);
+    events.after(ms, () => {
+      if (generation !== this.generation) return;
+      const finish = () => this.run(generation, complete);
+      if (this.diskHangs) this.heldDisk.push(finish);
+      else finish();
+    });
+  }
+
+  private raftOptions() {
+    const { options, ids } = this.deps;
+    return {
+      id: this.id,
+      bootstrap: simpleConfiguration(ids),
+      heartbeatMs: HEARTBEAT_MS,
+      electionMs: ELECTION_MS,
+      tickMs: TICK_MS,
+      appendEntriesMax: options.appendEntriesMax,
+      appendBytesMax: options.appendBytesMax,
+      applyEntriesMax: 3,
+      window: { bytes: 2_000, messages: options.windowMessages },
+      logBytesMax: 2_000_000,
+      unappliedEntriesMax: 50,
+      unappliedBytesMax: 1_000_000,
+    };
+  }
+}
+
+/** The Raft core of a node that runs. */
+export function coreOf(node: SimNode) {
+  return must(node.life, "running").raft.core;
+}
