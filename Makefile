@@ -1,11 +1,18 @@
 # Everything goes through npm scripts, so that the pinned Node of node_modules/.bin runs it.
 stamp := node_modules/.package-lock.json
+# The plugin of today, or the program that it replaces.
+compose = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+compose += --project-name quorate
+# Where `make run` keeps its data, and the first of its ports, should others be wanted.
+DIR ?= .quorate
+CLIENT_PORT ?= 4001
+PEER_PORT ?= 5001
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test format build clean npm
+.PHONY: help install run start kill-leader up down check test format build clean sim bench npm docker
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(stamp) ## Install the pinned dependencies, when they are missing or outdated
 
@@ -16,11 +23,36 @@ $(stamp): package-lock.json | npm
 npm:
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
 
+run: $(stamp) ## Run three nodes on ports 4001 to 4003, until Ctrl-C; their data stays
+	@node_modules/.bin/node dev/run.ts $(DIR) $(CLIENT_PORT) $(PEER_PORT)
+
+kill-leader: $(stamp) ## Kill the leader of `make run` with kill -9
+	@node_modules/.bin/node dev/tell.ts $(DIR) kill-leader
+
+start: $(stamp) ## Start a killed node of `make run` again: make start NODE=n1
+	@node_modules/.bin/node dev/tell.ts $(DIR) start $(NODE)
+
+up: docker ## Run three nodes in containers on ports 4001 to 4003
+	$(compose) up --build --detach
+	@timeout 60 sh -c 'until curl --silent --fail http://127.0.0.1:4001/readyz; do sleep 0.5; done'
+
+down: docker ## End the containers of `make up`; their data stays in volumes
+	$(compose) down
+
+docker:
+	@docker info >/dev/null 2>&1 || { echo "no Docker engine answers: install or start one"; exit 1; }
+
 check: $(stamp) ## Format, types, lint, boundaries and unit tests
 	npm run check
 
 test: $(stamp) ## All tests: unit, integration, and docker where an engine answers
 	npm test
+
+sim: $(stamp) ## Simulate clusters in trouble: make sim SECONDS=60
+	@node_modules/.bin/node test/sim/main.ts --seconds $(or $(SECONDS),60)
+
+bench: $(stamp) ## Measure three nodes beside a bare Fastify
+	@node_modules/.bin/node bench/main.ts
 
 format: $(stamp) ## Format the sources in place
 	npm run format
