@@ -96,9 +96,16 @@ export class Snapshots {
       this.enqueue({ type: "snapshotSaved", meta: snapshot, compactTo: snapshot.index });
       return;
     }
-    if (!isLarge && log.applied - (snapshot?.index ?? 0) < limits.entries) return;
+    if (!isLarge && !this.isDue(raft)) return;
     const meta = raft.snapshotMeta();
     if (meta !== null) this.save(meta);
+  }
+
+  /** Not before the log is half as large as what a snapshot would write: state can be large. */
+  private isDue({ core: { log, snapshot } }: Raft): boolean {
+    const { limits, store } = this.deps;
+    if (log.applied - (snapshot?.index ?? 0) < limits.entries) return false;
+    return log.bytes >= (store.newest?.bytes ?? 0) / 2;
   }
 
   /** Streams the newest snapshot to a peer. Ends with the input `snapshotSent`. */
