@@ -9,7 +9,7 @@ import {
 } from "./snapshot-files.ts";
 import { SnapshotEncoder } from "./snapshot-format.ts";
 
-/** A state to be written: what it stands for, and its encoding in pieces, none of them empty. */
+/** A state to be written: what it stands for, and its encoding; an empty piece is only a pause. */
 export interface SnapshotSource {
   readonly meta: SnapshotMeta;
   readonly chunks: Iterator<Uint8Array>;
@@ -69,6 +69,7 @@ export class SnapshotWriter {
         parts.push(this.encoder.end());
         return true;
       }
+      if (chunk.value.length === 0) continue;
       parts.push(this.encoder.chunkHead(chunk.value), chunk.value);
       bytes += chunk.value.length;
     }

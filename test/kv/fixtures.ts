@@ -1,5 +1,6 @@
 /** Commands, stores and snapshots in few words. Keys and values are byte strings here. */
 import { bytesOf, byteString, MalformedError } from "../../src/lib/bytes.ts";
+import { crc32c } from "../../src/lib/crc32c.ts";
 import { type Command, type Condition, encodeCommand } from "../../src/kv/command.ts";
 import { type Key, keyOf } from "../../src/kv/key.ts";
 import { type KvResult, KvStore } from "../../src/kv/store.ts";
@@ -57,6 +58,11 @@ export function drain(chunks: Iterator<Uint8Array>): Uint8Array[] {
     if (next.value.length > 0) drained.push(next.value);
   }
   return drained;
+}
+
+/** Each chunk's kind, length and checksum: enough to compare, and to be printed. */
+export function sums(chunks: readonly Uint8Array[]): string[] {
+  return chunks.map((chunk) => `${chunk[0]}: ${chunk.length} bytes, ${crc32c(chunk)}`);
 }
 
 export function restore(store: KvStore, chunks: readonly Uint8Array[]): KvStore {

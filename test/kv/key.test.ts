@@ -88,6 +88,7 @@ test("nothing lies between a key and the one after it", () => {
       expect(other > one && other < keyAfter(one)).toBe(false);
     }),
   );
+  expect(keyAfter(key("a"))).toBe("a\0");
   expect(FIRST_KEY < key("\0")).toBe(true);
 });
 

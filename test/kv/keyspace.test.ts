@@ -5,7 +5,7 @@ import { AssertionError } from "../../src/lib/assert.ts";
 import { Keyspace } from "../../src/kv/keyspace.ts";
 import { encodeSnapshot, SnapshotReader } from "../../src/kv/snapshot.ts";
 import { keyValueOf, type Version } from "../../src/kv/version.ts";
-import { drain, key, shown } from "./fixtures.ts";
+import { drain, key, shown, sums } from "./fixtures.ts";
 import { Model } from "./model.ts";
 
 type Op = readonly [name: string, value: string | null];
@@ -91,9 +91,9 @@ test("transactions keep the order of their changes, through purges and snapshots
       const chunks = encode(keyspace);
       const again = decode(chunks);
       expectEqual(again, model);
-      expect(encode(again)).toEqual(chunks);
+      expect(sums(encode(again))).toEqual(sums(chunks));
       while (keyspace.purge(10) > 0);
-      expect(encode(keyspace)).toEqual(chunks);
+      expect(sums(encode(keyspace))).toEqual(sums(chunks));
     }),
     { numRuns: 200 },
   );

@@ -1,4 +1,4 @@
-/** Snapshots: the same bytes for the same state, the same state from the same bytes, or an error. */
+/** Snapshots: one state, one sequence of bytes; and from other bytes an error, not a state. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { byteString } from "../../src/lib/bytes.ts";
@@ -18,6 +18,7 @@ import {
   put,
   restore,
   restored,
+  sums,
 } from "./fixtures.ts";
 
 const KIB = 1024;
@@ -68,8 +69,8 @@ describe("the same state has the same bytes", () => {
   test("after a restore, and after a restore of that", () => {
     const again = restored(chunks);
     expect(again.digest).toBe(source.digest);
-    expect(chunksOf(again)).toEqual(chunks);
-    expect(chunksOf(restored(chunksOf(again)))).toEqual(chunks);
+    expect(sums(chunksOf(again))).toEqual(sums(chunks));
+    expect(sums(chunksOf(restored(chunksOf(again))))).toEqual(sums(chunks));
   });
 
   test("whether the store has purged or not", () => {
@@ -82,7 +83,7 @@ describe("the same state has the same bytes", () => {
       apply(store, compact(15_000), put("a", "1"), put("a", "2"));
       for (let i = 0; i < 500; i++) apply(store, del("missing"));
     }
-    expect(chunksOf(kept)).toEqual(chunksOf(purged));
+    expect(sums(chunksOf(kept))).toEqual(sums(chunksOf(purged)));
     // What is deleted and not purged takes time, and a purge leaves nothing of it.
     expect(pausesOf(kept)).toBe(Math.floor(7499 / 4096));
     expect(pausesOf(purged)).toBe(0);
@@ -108,7 +109,7 @@ describe("the same state has the same bytes", () => {
     }
     frozen.release();
     expect(expected.length).toBeGreaterThan(6);
-    expect(drained).toEqual(expected);
+    expect(sums(drained)).toEqual(sums(expected));
   });
 
   test("read twice from one frozen state, written to meanwhile", () => {
@@ -121,8 +122,8 @@ describe("the same state has the same bytes", () => {
       apply(store, put("key/1", "new"), del("key/2"), put(`new/${drained.length}`, "new"));
       apply(store, compact(store.revision), put("key/3", "new"));
     }
-    expect(drained).toEqual(chunks);
-    expect(drain(other)).toEqual(chunks);
+    expect(sums(drained)).toEqual(sums(chunks));
+    expect(sums(drain(other))).toEqual(sums(chunks));
     frozen.release();
   });
 });
@@ -146,7 +147,7 @@ test("to restore and go on is the same as to go on", () => {
   for (const count of ["liveKeys", "liveBytes", "historyBytes", "clusterTime"] as const) {
     expect(other[count]).toBe(one[count]);
   }
-  expect(chunksOf(other)).toEqual(chunksOf(one));
+  expect(sums(chunksOf(other))).toEqual(sums(chunksOf(one)));
 });
 
 describe("values of every size", () => {
@@ -312,11 +313,11 @@ describe("what is not a snapshot", () => {
     const reader = store.restorer();
     for (const chunk of chunks.slice(0, -1)) reader.feed(chunk);
     expect(isMalformed(() => reader.commit())).toBe(true);
-    expect(chunksOf(store)).toEqual(before);
+    expect(sums(chunksOf(store))).toEqual(sums(before));
     expect(isMalformed(() => restore(store, without(3)))).toBe(true);
-    expect(chunksOf(store)).toEqual(before);
+    expect(sums(chunksOf(store))).toEqual(sums(before));
     restore(store, chunks);
-    expect(chunksOf(store)).toEqual(chunks);
+    expect(sums(chunksOf(store))).toEqual(sums(chunks));
   });
 
   test("a view that is open when the state is replaced still tells the old one", () => {
@@ -325,7 +326,7 @@ describe("what is not a snapshot", () => {
     const before = chunksOf(store);
     const frozen = store.freeze();
     restore(store, chunks);
-    expect(drain(frozen.chunks())).toEqual(before);
+    expect(sums(drain(frozen.chunks()))).toEqual(sums(before));
     frozen.release();
   });
 });

@@ -1,5 +1,5 @@
 /**
- * A crash at every step of a script, and every state of the disk that it may leave (A4).
+ * A crash at every step of a script, and every state of the disk that it may leave (A4, I11).
  *
  * A power cut is tried with every combination of what it may do to all the unsynced operations at
  * once; only of a write of more than five sectors not every subset of sectors is tried, but each

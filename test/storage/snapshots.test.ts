@@ -9,7 +9,7 @@ import {
 import { SnapshotEncoder, SnapshotScanner } from "../../src/storage/snapshot-format.ts";
 import { SnapshotStore, SnapshotWriter } from "../../src/storage/snapshots.ts";
 import { SimDisk } from "../sim/disk.ts";
-import { chunksOf, meta, Pump, text } from "./fixtures.ts";
+import { chunksOf, meta, openRig, Pump, saveNow, text } from "./fixtures.ts";
 
 const MIB = 1024 * 1024;
 
@@ -102,6 +102,14 @@ test("names sort and tell the position", () => {
 });
 
 describe("writing", () => {
+  test("leaves out empty chunks, which are pauses in long work", () => {
+    const rig = openRig();
+    rig.pump.settle();
+    const pauses = Array.from({ length: 20 }, () => "");
+    saveNow(rig, meta(7, 3), [...pauses, "first", "", "second", ...pauses]);
+    expect(chunksOf(rig.disk, snapshotName(meta(7, 3)))).toEqual(["first", "second"]);
+  });
+
   /** Chunks of 256 KiB, each counted when it is made. */
   function* chunksMade(count: number, made: { count: number }): Generator<Uint8Array> {
     for (let i = 0; i < count; i++) {

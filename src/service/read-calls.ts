@@ -1,0 +1,68 @@
+/** Read indexes from another node, the leader: one call serves every read that waits for one. */
+import type { Index, NodeId } from "../raft/types.ts";
+import type { PeerCalls } from "../transport/call.ts";
+import { PeerCallError } from "../transport/peer-link.ts";
+import type { Clock } from "./clock.ts";
+import { asCallError } from "./forward.ts";
+import type { LeaderWatch } from "./leader-watch.ts";
+
+export interface ReadCallsDeps {
+  readonly calls: Pick<PeerCalls, "readIndex">;
+  readonly leaders: LeaderWatch;
+  readonly clock: Clock;
+  readonly callTimeoutMs: number;
+}
+
+/** Told the read index; null: there was none to be had, now. */
+type Done = (index: Index | null) => void;
+
+/** One call at a time to a leader. A call vouches only for reads that arrived before it was sent. */
+export class ReadCalls {
+  readonly #deps: ReadCallsDeps;
+  #waiting = new Set<Done>();
+  readonly #busy = new Set<NodeId>();
+  #isDeferred = false;
+
+  constructor(deps: ReadCallsDeps) {
+    this.#deps = deps;
+    deps.leaders.listen(() => this.#send());
+  }
+
+  /** Calls `done` once, with the answer to a call sent after this. Returns how to cancel that. */
+  readIndex(done: Done): () => void {
+    this.#waiting.add(done);
+    this.#defer();
+    return () => {
+      this.#waiting.delete(done);
+    };
+  }
+
+  /** Whatever arrives in the same iteration of the event loop shares a call. */
+  #defer(): void {
+    if (this.#isDeferred) return;
+    this.#isDeferred = true;
+    this.#deps.clock.defer(() => {
+      this.#isDeferred = false;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    const { leader, self } = this.#deps.leaders;
+    if (this.#waiting.size === 0 || (leader !== null && this.#busy.has(leader))) return;
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    if (leader === null || leader === self) for (const done of waiting) done(null);
+    else void this.#call(leader, waiting);
+  }
+
+  async #call(leader: NodeId, waiting: ReadonlySet<Done>): Promise<void> {
+    const { calls, callTimeoutMs } = this.#deps;
+    this.#busy.add(leader);
+    const reply = await calls.readIndex(leader, callTimeoutMs).catch(asCallError);
+    this.#busy.delete(leader);
+    const isConfirmed = !(reply instanceof PeerCallError) && reply.type === "confirmed";
+    for (const done of waiting) done(isConfirmed ? reply.index : null);
+    this.#send();
+  }
+}
