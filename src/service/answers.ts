@@ -1,4 +1,4 @@
-/** The leader's side of calls: what a node answers to the nodes that forward and read through it. */
+/** What a node answers to the nodes that forward their writes to it and read through it. */
 import { decodeCommand } from "../kv/command.ts";
 import type { RaftNode } from "../node/node.ts";
 import type { Refusal } from "../raft/message.ts";

@@ -50,8 +50,8 @@ export class LeaderWatch {
   }
 
   /**
-   * Calls `run` once, after the next change or when the retry is due, whichever comes first. Returns
-   * how to cancel that.
+   * Calls `run` once, after the next change or when the retry is due, whichever comes first.
+   * Returns how to cancel that.
    */
   next(run: () => void, retry: Retry | null): () => void {
     const once = () => {

@@ -16,7 +16,7 @@ export interface ReadCallsDeps {
 /** Told the read index; null: there was none to be had, now. */
 type Done = (index: Index | null) => void;
 
-/** One call at a time to a leader. A call vouches only for reads that arrived before it was sent. */
+/** One call at a time to a leader. It vouches only for reads that arrived before it was sent. */
 export class ReadCalls {
   readonly #deps: ReadCallsDeps;
   #waiting = new Set<Done>();

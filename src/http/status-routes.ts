@@ -1,0 +1,103 @@
+/** How this node is doing: answered by every node for itself, at any time, and never forwarded. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { KvService } from "../service/kv-service.ts";
+import { ServiceError } from "../service/errors.ts";
+import type { RouteDeps } from "./data-routes.ts";
+import { flag, queryReader } from "./query.ts";
+import type { Answer } from "./responses.ts";
+import { urlOf } from "./url.ts";
+
+/** What the routes say of the program. */
+export interface About {
+  readonly name: string;
+  readonly clientUrl: string;
+  readonly version: string;
+}
+
+const noQuery = queryReader({});
+const readyQuery = queryReader({ verbose: flag() });
+const TEXT = { "content-type": "text/plain; charset=utf-8" };
+
+/** Adds `/livez`, `/readyz`, `/v1/status` and `/version`. */
+export function addStatusRoutes(app: FastifyInstance, deps: RouteDeps, about: About): void {
+  const { holder, responder } = deps;
+  const add = (path: string, answer: (url: string) => Answer) => {
+    app.get(path, (request: FastifyRequest, reply: FastifyReply) => {
+      return responder.send(request, reply, answer(urlOf(request)));
+    });
+  };
+  add("/livez", (url) => {
+    noQuery(url);
+    return { status: 200, headers: TEXT, body: "ok\n" };
+  });
+  add("/readyz", (url) => readiness(checks(deps), readyQuery(url).verbose));
+  add("/version", (url) => {
+    noQuery(url);
+    return {
+      status: 200,
+      headers: {},
+      body: JSON.stringify({ version: about.version, api: "v1" }),
+    };
+  });
+  add("/v1/status", (url) => {
+    noQuery(url);
+    const { service } = holder;
+    if (service === null) throw new ServiceError("NOT_READY", "this node is starting");
+    const isReady = checks(deps).every(({ ok }) => ok);
+    const body = JSON.stringify({ ...statusOf(service, about), ready: isReady });
+    return { status: 200, headers: {}, body };
+  });
+}
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+}
+
+/** Whatever would keep a request waiting, or have it refused. */
+function checks({ holder }: RouteDeps): readonly Check[] {
+  const { service, isStopping } = holder;
+  return [
+    { name: "started", ok: service !== null },
+    ...(service?.checks() ?? []),
+    { name: "not-stopping", ok: !isStopping },
+  ];
+}
+
+function readiness(all: readonly Check[], isVerbose: boolean): Answer {
+  const isReady = all.every(({ ok }) => ok);
+  const word = isReady ? "ready" : "not ready";
+  const lines = all.map(({ name, ok }) => `[${ok ? "+" : "-"}] ${name}`);
+  const text = isVerbose ? [...lines, word] : [word];
+  return { status: isReady ? 200 : 503, headers: TEXT, body: `${text.join("\n")}\n` };
+}
+
+function statusOf(service: KvService, about: About) {
+  const raft = service.raftStatus();
+  const store = service.storeStatus();
+  return {
+    name: about.name,
+    client_url: about.clientUrl,
+    version: about.version,
+    role: raft.role,
+    term: raft.term,
+    leader: raft.leader,
+    leader_url: service.leaderUrl,
+    last_contact_ms: raft.lastContactMs === null ? null : Math.ceil(raft.lastContactMs),
+    revision: store.revision,
+    compact_revision: store.compactRevision,
+    keys: store.keys,
+    key_bytes: store.keyBytes,
+    history_bytes: store.historyBytes,
+    log: {
+      first: raft.firstIndex,
+      last: raft.lastIndex,
+      committed: raft.committed,
+      applied: raft.applied,
+      snapshot: raft.snapshotIndex,
+      bytes: raft.logBytes,
+    },
+    voters: raft.configuration.voters,
+    learners: raft.configuration.learners,
+  };
+}

@@ -1,0 +1,147 @@
+/** What a node says of itself, from before it runs until after it is told to stop. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Lab, type LabNode } from "../service/lab.ts";
+import { failureIn, type Question, Site } from "./site.ts";
+
+let site: Site;
+let lab: Lab;
+let node: LabNode;
+
+beforeEach(async () => {
+  lab = await Lab.start(["n1"]);
+  site = new Site("n1");
+  node = await lab.leader();
+});
+
+afterEach(async () => {
+  await site.close();
+  await lab.close();
+});
+
+const dataRequests: readonly (Question & { readonly url: string })[] = [
+  { url: "/keys/k/" },
+  { url: "/keys/k/?consistency=stale" },
+  { url: "/keys/k/", method: "PUT", body: { value: "v" } },
+  { url: "/keys/k/", method: "DELETE" },
+  { url: "/v1/kv/k" },
+  { url: "/v1/kv/k", method: "PUT", body: { value: "v" } },
+  { url: "/v1/kv/k", method: "DELETE" },
+];
+
+async function ready(): Promise<{ status: number; text: string }> {
+  const { status, text } = await site.ask("/readyz?verbose");
+  return { status, text };
+}
+
+describe("before the node runs", () => {
+  test.each(dataRequests)("$method $url is told to wait", async ({ url, ...question }) => {
+    const reply = await site.ask(url, question);
+    expect(failureIn(reply)).toEqual({ status: 503, code: "NOT_READY", outcome: "not_applied" });
+    expect(reply.headers).toMatchObject({ "retry-after": "1", "quorate-node": "n1" });
+    expect(reply.headers).not.toHaveProperty("quorate-term");
+  });
+
+  test("it lives, but is not ready", async () => {
+    expect(await site.ask("/livez")).toMatchObject({ status: 200, text: "ok\n" });
+    expect(await ready()).toEqual({
+      status: 503,
+      text: "[-] started\n[+] not-stopping\nnot ready\n",
+    });
+    expect(await site.ask("/readyz")).toMatchObject({ status: 503, text: "not ready\n" });
+    expect(failureIn(await site.ask("/v1/status"))).toMatchObject({ code: "NOT_READY" });
+    expect(JSON.parse((await site.ask("/version")).text)).toEqual({ version: "1.2.3", api: "v1" });
+  });
+});
+
+describe("a node that runs", () => {
+  test("is ready", async () => {
+    site.holder.serve(node.service);
+    await vi.waitFor(async () => {
+      expect(await ready()).toEqual({
+        status: 200,
+        text: "[+] started\n[+] leader\n[+] caught-up\n[+] not-stopping\nready\n",
+      });
+    });
+    const reply = await site.ask("/readyz");
+    expect(reply).toMatchObject({ status: 200, text: "ready\n" });
+    expect(reply.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    expect(await site.ask("/readyz", { method: "HEAD" })).toMatchObject({ status: 200, text: "" });
+  });
+
+  test("tells how it is doing", async () => {
+    site.holder.serve(node.service);
+    await site.ask("/keys/k/", { method: "PUT", body: { value: "v" } });
+    const reply = await site.ask("/v1/status");
+    expect(reply.status).toBe(200);
+    expect(JSON.parse(reply.text)).toMatchObject({
+      name: "n1",
+      client_url: "http://n1.test:4001",
+      version: "1.2.3",
+      role: "leader",
+      term: 1,
+      leader: "n1",
+      leader_url: "http://n1.test:4001",
+      last_contact_ms: 0,
+      revision: 2,
+      keys: 1,
+      log: { first: 1, last: 2, committed: 2, applied: 2, snapshot: 0 },
+      voters: ["n1"],
+      learners: [],
+    });
+  });
+
+  test.each(["/livez", "/readyz", "/v1/status", "/version"])(
+    "%s takes no other parameter",
+    async (url) => {
+      site.holder.serve(node.service);
+      const reply = await site.ask(`${url}?x=1`);
+      expect(failureIn(reply)).toMatchObject({ status: 400, code: "INVALID_PARAM" });
+    },
+  );
+});
+
+describe("a node that is told to stop", () => {
+  test.each(dataRequests)("$method $url is sent elsewhere", async ({ url, ...question }) => {
+    site.holder.serve(node.service);
+    site.holder.stop();
+    const reply = await site.ask(url, question);
+    expect(failureIn(reply)).toEqual({
+      status: 503,
+      code: "SHUTTING_DOWN",
+      outcome: "not_applied",
+    });
+    expect(reply.headers["retry-after"]).toBe("1");
+    expect(node.store.revision).toBe(1);
+  });
+
+  test("is not ready, and still tells how it is doing", async () => {
+    site.holder.serve(node.service);
+    site.holder.stop();
+    const { status, text } = await ready();
+    expect(status).toBe(503);
+    expect(text).toContain("[-] not-stopping\n");
+    expect((await site.ask("/livez")).status).toBe(200);
+    expect((await site.ask("/v1/status")).status).toBe(200);
+  });
+
+  test("finishes what is under way", async () => {
+    site.holder.serve(node.service);
+    const put = vi.spyOn(node.service, "put");
+    const write = site.ask("/keys/k/", { method: "PUT", body: { value: "v" } });
+    await vi.waitFor(() => expect(put).toHaveBeenCalled());
+    site.holder.stop();
+    await site.app.close();
+    expect((await write).status).toBe(200);
+  });
+});
+
+test("a bug is told to the program, and to nobody else", async () => {
+  const bug = new Error("secret");
+  site.holder.serve(node.service);
+  vi.spyOn(node.service, "get").mockRejectedValue(bug);
+  const reply = await site.ask("/keys/k/");
+  expect(failureIn(reply)).toEqual({ status: 500, code: "INTERNAL", outcome: "unknown" });
+  expect(reply.text).not.toContain("secret");
+  expect(site.fatal).toHaveBeenCalledExactlyOnceWith(bug);
+  site.fatal.mockClear();
+});
