@@ -1,0 +1,57 @@
+/** What is done with what peers say, before the node runs and while it does. */
+import type { RaftNode } from "../node/node.ts";
+import type { PeerBook } from "../node/identity.ts";
+import { acceptForward, acceptReadIndex } from "../service/answers.ts";
+import type { CallRefused } from "../transport/call-codec.ts";
+import type { Identity } from "../transport/identity.ts";
+import type { PeerHandlers } from "../transport/peer-server.ts";
+
+/** What peers get to talk to. */
+export interface PeerTarget {
+  readonly self: Identity;
+  readonly clientUrl: string;
+  readonly book: PeerBook;
+  readonly node: Pick<
+    RaftNode<unknown>,
+    "receive" | "receiveSnapshot" | "submit" | "readIndex" | "status"
+  >;
+  /** Until then, this node takes no part in anything: it may turn out that it must not. */
+  isRunning(): boolean;
+}
+
+/** The handlers of the peer listener. */
+export function peerHandlers(target: PeerTarget): PeerHandlers {
+  const { self, clientUrl, book, node } = target;
+  const refused = (): CallRefused => {
+    const { leader, term } = node.status();
+    return { type: "refused", reason: "not_leader", leader, term };
+  };
+  return {
+    onMessages(messages) {
+      if (target.isRunning()) node.receive(messages);
+    },
+
+    async onForward(_from, proposals) {
+      return target.isRunning() ? acceptForward(node, proposals) : refused();
+    },
+
+    async onReadIndex() {
+      return target.isRunning() ? acceptReadIndex(node) : refused();
+    },
+
+    onHello({ from }) {
+      return Promise.resolve({
+        name: self.id,
+        incarnation: self.incarnation,
+        fresh: !target.isRunning(),
+        knownIncarnation: book.incarnationOf(from),
+        clientUrl,
+      });
+    },
+
+    onSnapshotChunk(from, chunk) {
+      if (!target.isRunning()) return Promise.resolve({ type: "refused", reason: "not_wanted" });
+      return new Promise((resolve) => node.receiveSnapshot({ ...chunk, from }, resolve));
+    },
+  };
+}

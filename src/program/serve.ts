@@ -1,0 +1,138 @@
+/** One node, from its configuration to an orderly end, each step when those before are done. */
+import type { FastifyInstance } from "fastify";
+import about from "../../package.json" with { type: "json" };
+import type { Config } from "../config.ts";
+import { clientServerLimits } from "../http/limits.ts";
+import { createClientServer } from "../http/server.ts";
+import { ServiceHolder } from "../http/service-holder.ts";
+import { join } from "../node/identity.ts";
+import { nodeRuntime } from "../node/node-runtime.ts";
+import type { NodeId } from "../raft/types.ts";
+import { createPeerServer, peerServerLimits } from "../transport/peer-server.ts";
+import { assemble, hello, type Parts } from "./assemble.ts";
+import type { Address } from "./config-values.ts";
+import { drainable } from "./drain.ts";
+import { permissionToStart } from "./first-start.ts";
+import { failStop, type Running, StartError } from "./lifetime.ts";
+import { DRAIN_MS } from "./limits.ts";
+import type { Log } from "./log.ts";
+import { peerHandlers } from "./peer-handlers.ts";
+import { statusLine } from "./report.ts";
+
+export interface ServeOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** Fires when the start should be given up. */
+  readonly signal: AbortSignal;
+}
+
+/** How often the other nodes are asked where their clients find them. */
+const CLIENT_URLS_MS = 1_000;
+
+/**
+ * Starts a node: the data directory first, then the listeners, and Raft only when it is certain
+ * that it may take part. Throws StorageError and StartError where it cannot, and an AbortError when
+ * the signal fires.
+ */
+export async function serve(options: ServeOptions): Promise<Running> {
+  const { config, log, signal } = options;
+  const parts = await assemble(config, log);
+  const { identity, opened, transport, service } = parts;
+  const holder = new ServiceHolder();
+  let isRunning = false;
+  const clients = clientServer(holder, options);
+  const drain = drainable(clients);
+  const peers = peerServer(parts, config, () => isRunning);
+  await listen(clients, config.clientListen, "--client-listen");
+  await listen(peers, config.peerListen, "--peer-listen");
+  log.info(`clients: ${config.clientUrl}, peers: ${config.peerUrl}, data: ${config.dataDir}`);
+  const others = new Map(config.initialCluster);
+  others.delete(config.name);
+  transport.setPeers(others);
+  if (!identity.joined) await firstStart(parts, options);
+  signal.throwIfAborted();
+  isRunning = true;
+  holder.serve(service);
+  const stops = [opened.node.start(), service.start(), ...startReports(parts, options)];
+  return {
+    async stop() {
+      holder.stop();
+      await drain(DRAIN_MS);
+      for (const stop of stops) stop();
+      await peers.close();
+      await transport.close();
+      await new Promise<void>((resolve) => opened.wal.write(null, resolve));
+    },
+  };
+}
+
+/** A new data directory: asks the others, then is a part of the cluster for good. */
+async function firstStart(parts: Parts, { config, log, signal }: ServeOptions): Promise<void> {
+  const { disk, identity, opened, transport } = parts;
+  const voters = [...config.initialCluster.keys()];
+  const onWaiting = () => {
+    log.info("waiting for a majority of the cluster, to start for the first time");
+  };
+  const questions = {
+    identity,
+    voters,
+    hello: (peer: NodeId) => hello(transport, peer),
+    onWaiting,
+  };
+  await permissionToStart(questions, signal);
+  await new Promise<void>((resolve) => join(disk, { identity, wal: opened.wal }, resolve));
+}
+
+function clientServer(holder: ServiceHolder, { config, log }: ServeOptions): FastifyInstance {
+  return createClientServer({
+    about: { name: config.name, clientUrl: config.clientUrl, version: about.version },
+    holder,
+    limits: clientServerLimits,
+    fatal: (error) => failStop(log, error),
+  });
+}
+
+function peerServer(parts: Parts, config: Config, isRunning: () => boolean): FastifyInstance {
+  const { identity: self, book, opened } = parts;
+  const { node } = opened;
+  const { clientUrl } = config;
+  return createPeerServer({
+    self,
+    admission: {
+      isMember: (from) => config.initialCluster.has(from),
+      admit: (from, incarnation) => book.admit(from, incarnation),
+    },
+    handlers: peerHandlers({ self, clientUrl, book, node, isRunning }),
+    limits: peerServerLimits,
+  });
+}
+
+/** Begins to look after what changes by and by. Returns how to stop that. */
+function startReports(parts: Parts, { config, log }: ServeOptions): (() => void)[] {
+  const { opened, service, clientUrls } = parts;
+  const others = [...config.initialCluster.keys()].filter((id) => id !== config.name);
+  const askAll = () => {
+    for (const peer of others) void clientUrls.refresh(peer);
+  };
+  askAll();
+  return [
+    nodeRuntime.every(CLIENT_URLS_MS, askAll),
+    nodeRuntime.every(1_000 * config.statusSeconds, () => {
+      log.info(statusLine(opened.node.status(), service.storeStatus()));
+    }),
+  ];
+}
+
+async function listen(server: FastifyInstance, address: Address, flag: string): Promise<void> {
+  const { host, port } = address;
+  try {
+    await server.listen({ host, port });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const what =
+      code === "EADDRINUSE"
+        ? `port ${port} of ${host} is taken: end what listens there, or choose another ${flag}`
+        : `cannot listen on ${host}:${port} (${message}): choose another ${flag}`;
+    throw new StartError(what, { cause });
+  }
+}

@@ -1,0 +1,113 @@
+/** Which data directory may be used by whom, and when a new one may be used at all (E15, M13). */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { resolveConfig } from "../../src/config.ts";
+import type { Hello } from "../../src/node/identity.ts";
+import { clusterIdOf, identityFor, permissionToStart } from "../../src/program/first-start.ts";
+import type { NodeId } from "../../src/raft/types.ts";
+import { type NodeDisk, openNodeDisk } from "../../src/storage/node-disk.ts";
+
+const URLS = { n1: "http://127.0.0.1:5001", n2: "http://127.0.0.1:5002", n3: "http://h:5003" };
+const VOTERS = ["n1", "n2", "n3"] as NodeId[];
+
+let path = "";
+let disk: NodeDisk;
+beforeEach(async () => {
+  path = mkdtempSync(join(tmpdir(), "quorate-first-"));
+  disk = await openNodeDisk({
+    path,
+    fail: (error) => {
+      throw error;
+    },
+  });
+});
+afterEach(async () => {
+  await disk.close();
+  rmSync(path, { recursive: true });
+});
+
+function configOf(name: string, urls: Record<string, string> = URLS) {
+  const cluster = Object.entries(urls).map(([id, url]) => `${id}=${url}`);
+  const flags = { name, "data-dir": path, "initial-cluster": cluster.join(",") };
+  return resolveConfig({ flags, env: {}, file: null });
+}
+
+test("the cluster is its members, in whatever order they are listed", () => {
+  const idOf = (urls: Record<string, string>) => clusterIdOf(configOf("n1", urls).initialCluster);
+  expect(idOf(Object.fromEntries(Object.entries(URLS).reverse()))).toBe(idOf(URLS));
+  expect(idOf({ ...URLS, n3: "http://h:5009" })).not.toBe(idOf(URLS));
+});
+
+test("a new directory gets an identity, and keeps it", async () => {
+  const made = await identityFor(disk, configOf("n1"));
+  expect(made).toMatchObject({ id: "n1", joined: false });
+  expect(await identityFor(disk, configOf("n1"))).toEqual(made);
+});
+
+test("another node's directory is refused", async () => {
+  await identityFor(disk, configOf("n1"));
+  await expect(identityFor(disk, configOf("n2"))).rejects.toThrow(
+    `${path} belongs to node n1, not to n2: give each node a --data-dir of its own`,
+  );
+});
+
+test("another cluster's directory is refused", async () => {
+  await identityFor(disk, configOf("n1"));
+  const { n1 } = URLS;
+  await expect(identityFor(disk, configOf("n1", { n1 }))).rejects.toThrow(
+    `${path} belongs to another cluster`,
+  );
+});
+
+test("a directory with other files is refused", async () => {
+  writeFileSync(join(path, "thesis.pdf"), "");
+  await expect(identityFor(disk, configOf("n1"))).rejects.toThrow(`${path} holds thesis.pdf`);
+});
+
+/** Asks with these answers, one list for each round. The last one stays. */
+async function ask(rounds: readonly Record<string, Hello | null>[], signal?: AbortSignal) {
+  const identity = await identityFor(disk, configOf("n1"));
+  const asked = new Map<NodeId, number>();
+  let waits = 0;
+  const hello = (peer: NodeId) => {
+    const round = asked.get(peer) ?? 0;
+    asked.set(peer, round + 1);
+    return Promise.resolve(rounds[Math.min(round, rounds.length - 1)]?.[peer] ?? null);
+  };
+  const onWaiting = () => {
+    waits += 1;
+  };
+  const questions = { identity, voters: VOTERS, hello, onWaiting };
+  await permissionToStart(questions, signal ?? new AbortController().signal);
+  return { asked, waits };
+}
+
+const nothing: Hello = { knownIncarnation: null };
+
+test("a new directory may be used when a majority knows of no other", async () => {
+  const { asked, waits } = await ask([{ n2: nothing }]);
+  expect([...asked.keys()]).toEqual(["n2", "n3"]);
+  expect(waits).toBe(0);
+});
+
+test("until then, the node asks again, and says once that it waits", async () => {
+  const { asked, waits } = await ask([{}, {}, { n3: nothing }]);
+  expect(asked.get("n2" as NodeId)).toBe(3);
+  expect(waits).toBe(1);
+});
+
+test("one node that knows another directory is enough to refuse", async () => {
+  const known: Hello = { knownIncarnation: "another" };
+  await expect(ask([{ n2: nothing, n3: known }])).rejects.toThrow(
+    "the cluster knows n1 with another data directory",
+  );
+});
+
+test("a node that is stopped gives up asking", async () => {
+  const abort = new AbortController();
+  const asking = ask([{}], abort.signal);
+  abort.abort();
+  await expect(asking).rejects.toThrow("aborted");
+});

@@ -1,0 +1,102 @@
+/** `make run` and what goes with it: three nodes that come, die, come back, and go together. */
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { until } from "../integration/until.ts";
+import { MakeRun, ROOT, toolMissing } from "./make-run.ts";
+
+const run = promisify(execFile);
+
+/** The last line that `make` printed, whether it failed or not. */
+async function make(running: MakeRun, ...args: readonly string[]): Promise<string> {
+  const result = await run("make", ["--silent", ...args, ...running.variables], {
+    cwd: ROOT,
+  }).catch((error: { stdout: string }) => error);
+  return result.stdout.trim();
+}
+
+describe.skipIf(toolMissing !== null)(
+  toolMissing ? `${toolMissing} is missing` : "make run",
+  () => {
+    test("the leader is killed and brought back, and Ctrl-C ends all", async () => {
+      await using running = await MakeRun.start();
+      await running.ready();
+      expect(running.nodes()).toHaveLength(3);
+      for (const name of ["n1", "n2", "n3"]) expect(running.output).toContain(`\n${name} | `);
+
+      const [, killed] =
+        /^(n\d) led, and was killed/.exec(await make(running, "kill-leader")) ?? [];
+      if (killed === undefined) throw new Error("nobody was killed");
+      expect(running.nodes()).toHaveLength(2);
+      expect(await make(running, "start", "NODE=n9")).toBe("no: NODE must be one of n1, n2, n3");
+      expect(await make(running, "start", `NODE=${killed}`)).toContain(
+        `${killed} is starting again`,
+      );
+      expect(await make(running, "start", `NODE=${killed}`)).toBe(`no: ${killed} is running`);
+      const url = `http://127.0.0.1:${running.clientPort + Number(killed.slice(1)) - 1}/readyz`;
+      await until("it is ready", async () => (await fetch(url).catch(() => null))?.ok === true);
+
+      running.signal("SIGINT");
+      await running.exited;
+      expect(running.nodes()).toEqual([]);
+      expect(running.output.match(/INFO: stopped/g)).toHaveLength(3);
+      expect(await make(running, "kill-leader")).toBe(
+        "make run is not running: start it in another terminal first",
+      );
+    });
+
+    test("a taken port is one clear line, and nothing stays behind", async () => {
+      await using running = await MakeRun.start();
+      await running.ready();
+      await using second = await MakeRun.start({ clientPort: running.clientPort });
+      expect(await second.exited).toBe(2);
+      const port = `port ${running.clientPort} is taken: end what listens there`;
+      expect(second.output).toContain(`make run: ${port}`);
+      expect(second.nodes()).toEqual([]);
+    });
+
+    test("it runs once for each folder", async () => {
+      await using running = await MakeRun.start();
+      await running.ready();
+      const { stderr } = await run("make", ["run", ...running.variables], { cwd: ROOT }).catch(
+        (error: { stderr: string }) => error,
+      );
+      expect(stderr).toContain("make run: make run is running already, in another terminal");
+      expect(running.nodes()).toHaveLength(3);
+    });
+
+    test("a data directory of another cluster is one clear line", async () => {
+      await using running = await MakeRun.start();
+      await running.ready();
+      running.signal("SIGINT");
+      await running.exited;
+      // Other ports, so another cluster.
+      await using other = await MakeRun.start({ folder: running.folder });
+      expect(await other.exited).toBe(2);
+      expect(other.output).toContain("belongs to another cluster");
+      expect(other.output).toMatch(/make run: n\d could not start: see its last line/);
+      expect(other.nodes()).toEqual([]);
+    });
+
+    test("even kill -9 leaves no node behind", async () => {
+      await using running = await MakeRun.start();
+      await running.ready();
+      running.signal("SIGKILL");
+      await until("all nodes are gone", () => running.nodes().length === 0);
+      await running.exited;
+    });
+  },
+);
+
+test.skipIf(toolMissing !== null)("a port taken by something else", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const address = taken.address();
+  const clientPort = typeof address === "object" && address !== null ? address.port : 0;
+  await using running = await MakeRun.start({ clientPort });
+  expect(await running.exited).toBe(2);
+  expect(running.output).toContain(`make run: port ${clientPort} is taken`);
+  taken.close();
+});
