@@ -34,7 +34,8 @@ start: $(stamp) ## Start a killed node of `make run` again: make start NODE=n1
 
 up: docker ## Run three nodes in containers on ports 4001 to 4003
 	$(compose) up --build --detach
-	@timeout 60 sh -c 'until curl --silent --fail http://127.0.0.1:4001/readyz; do sleep 0.5; done'
+	@for _ in $$(seq 120); do curl -fs http://127.0.0.1:4001/readyz && exit; sleep 0.5; done; \
+	echo "not ready within a minute: see docker ps, and docker logs"; exit 1
 
 down: docker ## End the containers of `make up`; their data stays in volumes
 	$(compose) down

@@ -1,7 +1,7 @@
 /** Three projects, run one after another: unit, integration (real processes), docker. */
 import { defineConfig } from "vitest/config";
 
-const unitFolders = "lib,raft,storage,kv,node,transport,service,http,sim,cli";
+const unitFolders = "lib,raft,storage,kv,node,transport,service,http,sim,program,cli";
 const report = process.env["TEST_REPORT"];
 
 /** Tests that start servers share the machine's ports and disk, so one file runs at a time. */
@@ -36,6 +36,8 @@ export default defineConfig({
         test: {
           name: "docker",
           include: ["test/docker/**/*.test.ts"],
+          // Its janitor is an image from the internet; the tests clean up by themselves.
+          env: { TESTCONTAINERS_RYUK_DISABLED: "true" },
           ...oneFileAtATime,
           testTimeout: 180_000,
           hookTimeout: 300_000, // The first one builds the image.

@@ -16,7 +16,7 @@ interface Ban {
 }
 
 const root = join(import.meta.dirname, "..");
-const sources = ["src", "test", "bench"].flatMap(filesIn).map(load);
+const sources = ["src", "test", "bench", "dev"].flatMap(filesIn).map(load);
 const inSrc = sources.filter((source) => source.path.startsWith("src/"));
 const inKv = sources.filter((source) => source.path.startsWith("src/kv/"));
 const inTests = sources.filter((source) => source.path.startsWith("test/"));
@@ -126,7 +126,9 @@ describe("documents", () => {
 
   test.each(documents)("%s names only files that exist", (document) => {
     const text = readFileSync(join(root, document), "utf8");
-    const named = [...text.matchAll(/`((?:src|test|bench|docs)\/[\w./-]*)`/g)].map(([, p]) => p);
+    const named = [...text.matchAll(/`((?:src|test|bench|dev|docs)\/[\w./-]*)`/g)].map(
+      ([, p]) => p,
+    );
     expect(named.filter((path) => path && !existsSync(join(root, path)))).toEqual([]);
   });
 

@@ -1,4 +1,7 @@
-/** Timers with real randomness, and time as the cluster counts it: what scripts cannot pin. */
+/**
+ * Timers with real randomness (I14: there is a leader soon), and time as the cluster counts it:
+ * what scripts cannot pin.
+ */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
 import type { RaftOptions } from "../../src/raft/core.ts";

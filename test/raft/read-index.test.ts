@@ -1,4 +1,4 @@
-/** Read rounds (R1, R3): a round vouches only for what waited when it began, and once. */
+/** Read rounds (I13; R1, R3): a round vouches only for what waited when it began, and once. */
 import { expect, test } from "vitest";
 import { ReadQueue } from "../../src/raft/read-index.ts";
 import { asIndex } from "../../src/raft/types.ts";

@@ -19,9 +19,16 @@ describe("scripts", () => {
     else expect(actual).toBe(expected);
   });
 
+  test.each(["INVARIANTS", "DIVERGENCE"])("docs/%s.md names only scripts that exist", (name) => {
+    const text = readFileSync(join(import.meta.dirname, `../../docs/${name}.md`), "utf8");
+    const named = [...text.matchAll(/`([a-z0-9]+(?:_[a-z0-9]+)+)`/g)].map(([, script]) => script);
+    expect(named.filter((script) => !names.includes(`${script}.txt`))).toEqual([]);
+    expect(named.length).toBeGreaterThan(20);
+  });
+
   test.each(names)("%s says what it is for and which rows it pins", (name) => {
     const lines = readFileSync(join(folder, name), "utf8").split("\n");
-    expect(lines[0]).toMatch(/^# .+\.$|^# .+/);
+    expect(lines[0]).toMatch(/^# \S/);
     expect(lines.some((line) => /^# Rows?: .+/.test(line))).toBe(true);
   });
 });
