@@ -17,7 +17,8 @@ help: ## List the targets
 install: $(stamp) ## Install the pinned dependencies, when they are missing or outdated
 
 $(stamp): package-lock.json | npm
-	npm ci --no-audit --no-fund
+	@echo "installing the pinned dependencies…"
+	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 npm:

@@ -1,10 +1,21 @@
 /** One snapshot that is arriving from another node, in order and in parts. */
 import { MalformedError } from "../lib/bytes.ts";
-import type { SnapshotMeta } from "../raft/types.ts";
+import type { NodeId, SnapshotMeta, Term } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
 import { SnapshotScanner } from "../storage/snapshot-format.ts";
 import type { Restorer } from "./ports.ts";
-import type { SnapshotChunk } from "./snapshots.ts";
+
+/** A part of a snapshot file from another node. */
+export interface SnapshotChunk {
+  readonly from: NodeId;
+  readonly term: Term;
+  /** The sender's name for the file, and the size of the whole. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly offset: number;
+  /** Copied where it must outlive the call. */
+  readonly data: Uint8Array;
+}
 
 interface IncomingOptions {
   readonly disk: Disk;
@@ -51,8 +62,8 @@ export class IncomingSnapshot {
   }
 
   /**
-   * Takes the next part. Throws MalformedError where it cannot be one; discard all then. `data` must
-   * not change any more.
+   * Takes the next part, which must not change any more. Throws MalformedError where it cannot be
+   * one; discard all then.
    */
   read(data: Uint8Array): void {
     this.received += data.length;

@@ -3,7 +3,8 @@ import type { Input, Message, Ready, Refusal, Write } from "../raft/message.ts";
 import type { Raft, RaftStatus } from "../raft/raft.ts";
 import type { Index, NodeId, Position } from "../raft/types.ts";
 import type { Runtime, StateMachine, Transport } from "./ports.ts";
-import type { ChunkAnswer, SnapshotChunk, Snapshots } from "./snapshots.ts";
+import type { SnapshotChunk } from "./incoming.ts";
+import type { ChunkAnswer, Snapshots } from "./snapshots.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
 /** Where writes go. Calls `done` in order, when the write and all before it are on disk. */
@@ -47,7 +48,7 @@ export class RaftNode<Result> {
 
   constructor(deps: NodeDeps<Result>) {
     this.deps = deps;
-    this.lastStatus = deps.raft.status();
+    this.lastStatus = deps.raft.status(deps.runtime.now());
     deps.snapshots.attach((input) => this.enqueue(input));
   }
 
@@ -58,7 +59,8 @@ export class RaftNode<Result> {
   }
 
   status(): RaftStatus {
-    return this.deps.raft.status();
+    const { raft, runtime } = this.deps;
+    return raft.status(runtime.now());
   }
 
   /** Messages from a peer have arrived. */
@@ -86,8 +88,8 @@ export class RaftNode<Result> {
   }
 
   /**
-   * Tells what becomes of the proposal at this place, on whichever node it was appended. Returns how
-   * to cancel that.
+   * Tells what becomes of the proposal at this place, on whichever node it was appended. Returns
+   * how to cancel that.
    */
   whenApplied(position: Position, done: Waiter<Result>): () => void {
     if (position.index <= this.deps.raft.core.log.applied) {
@@ -218,7 +220,7 @@ export class RaftNode<Result> {
     const before = this.lastStatus;
     const { term, role, leader } = this.deps.raft.core;
     if (before.term === term && before.role === role.kind && before.leader === leader) return;
-    this.lastStatus = this.deps.raft.status();
+    this.lastStatus = this.status();
     this.deps.onChange(this.lastStatus, before);
   }
 }

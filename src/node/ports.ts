@@ -29,9 +29,9 @@ export interface OutgoingSnapshot {
   readonly term: number;
 }
 
-/** Deterministic: the same commands in the same order give the same results and bytes everywhere. */
+/** Deterministic: the same commands in the same order give the same results and bytes. */
 export interface StateMachine<Result> {
-  /** Called for the data of every committed entry of kind `command`, in order. May keep `command`. */
+  /** Called for the data of every committed entry that is a command, in order. May keep it. */
   apply(command: Uint8Array, time: ClusterTime): Result;
   /** A view of the state as it is now, which later changes do not touch. */
   freeze(): FrozenState;

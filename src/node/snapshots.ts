@@ -7,7 +7,7 @@ import type { Raft } from "../raft/raft.ts";
 import type { Index, Millis, NodeId, SnapshotMeta, Term } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
 import type { SnapshotStore } from "../storage/snapshots.ts";
-import { IncomingSnapshot } from "./incoming.ts";
+import { IncomingSnapshot, type SnapshotChunk } from "./incoming.ts";
 import type { Restorer, StateMachine, Transport } from "./ports.ts";
 
 /** When to take a snapshot, and how much of the log to keep behind it. */
@@ -18,18 +18,6 @@ export interface SnapshotLimits {
   readonly logBytes: number;
   /** Entries kept behind a snapshot, so that a node that is only a little behind needs none. */
   readonly trailingEntries: number;
-}
-
-/** A part of a snapshot file from another node. */
-export interface SnapshotChunk {
-  readonly from: NodeId;
-  readonly term: Term;
-  /** The sender's name for the file, and the size of the whole. */
-  readonly name: string;
-  readonly bytes: number;
-  readonly offset: number;
-  /** Copied where it must outlive the call. */
-  readonly data: Uint8Array;
 }
 
 /** `want`: send on from here; the size of the whole means that it is complete and durable. */

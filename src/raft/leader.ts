@@ -61,11 +61,16 @@ export function onLeaderTick(core: Core, leader: Leader, stalledMs: number): voi
   }
   if (core.diskHangs) return core.becomeFollower(core.term);
   // CheckQuorum (§6.2 of the thesis): without a quorum nothing can be committed or read here.
-  const contact = reached(core.configuration, (id) =>
-    id === core.id ? core.now : (leader.progress.get(id)?.heardAt ?? 0),
-  );
-  if (core.now - contact >= core.options.electionMs) return core.becomeFollower(core.term);
+  const silence = core.now - quorumContact(core, leader, core.now);
+  if (silence >= core.options.electionMs) return core.becomeFollower(core.term);
   if (core.now >= leader.heartbeatAt) sendHeartbeats(core, leader);
+}
+
+/** Since when a quorum has not been heard: this node itself always is. */
+export function quorumContact(core: Core, leader: Leader, now: Millis): number {
+  return reached(core.configuration, (id) =>
+    id === core.id ? now : (leader.progress.get(id)?.heardAt ?? 0),
+  );
 }
 
 export function onAppended(core: Core, leader: Leader, m: From<"appended">): void {

@@ -25,6 +25,7 @@ import {
   onSnapshotSent,
   onUnreachable,
   propose,
+  quorumContact,
 } from "./leader.ts";
 import type { Input, Message, Ready, Refusal } from "./message.ts";
 import type { Saved } from "./saved.ts";
@@ -52,7 +53,10 @@ export interface RaftStatus {
   readonly logBytes: number;
   readonly snapshotIndex: Index;
   readonly configuration: Configuration;
-  /** Milliseconds since the leader was last heard; 0 for a leader, null where none is known. */
+  /**
+   * Milliseconds since the leader was last heard or, at the leader, since a quorum was. Null: not
+   * in this term.
+   */
   readonly lastContactMs: number | null;
 }
 
@@ -134,11 +138,12 @@ export class Raft {
     return ready;
   }
 
-  status(): RaftStatus {
+  /** The node as it is at `now`, which may be later than its last input. */
+  status(now: Millis): RaftStatus {
     const { core } = this;
     const { log } = core;
-    const leads = core.role.kind === "leader";
-    const heard = core.heardLeaderAt === null ? null : core.now - core.heardLeaderAt;
+    const contact =
+      core.role.kind === "leader" ? quorumContact(core, core.role, now) : core.heardLeaderAt;
     return {
       id: core.id,
       term: core.term,
@@ -152,7 +157,7 @@ export class Raft {
       logBytes: log.bytes,
       snapshotIndex: core.snapshot?.index ?? (0 as Index),
       configuration: core.configuration,
-      lastContactMs: leads ? 0 : heard,
+      lastContactMs: contact === null ? null : now - contact,
     };
   }
 

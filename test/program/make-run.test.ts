@@ -3,9 +3,12 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { until } from "../integration/until.ts";
 import { MakeRun, ROOT, toolMissing } from "./make-run.ts";
+
+// Whole clusters of processes, while other tests run beside.
+vi.setConfig({ testTimeout: 90_000 });
 
 const run = promisify(execFile);
 

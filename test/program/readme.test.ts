@@ -3,10 +3,13 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import about from "../../package.json" with { type: "json" };
 import { settingsByFlag, variableOf } from "../../src/config.ts";
 import { MakeRun, ROOT, toolMissing } from "./make-run.ts";
+
+// Whole clusters of processes, while other tests run beside.
+vi.setConfig({ testTimeout: 90_000 });
 
 const run = promisify(execFile);
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");

@@ -39,7 +39,7 @@ describe("linearizable", () => {
     }
   });
 
-  test("on another node than the leader, reads share calls, but none that is already sent", async () => {
+  test("reads of a follower share calls, but none that is already sent", async () => {
     await start();
     const follower = await lab.follower();
     lab.calls.length = 0;
@@ -109,7 +109,9 @@ describe("stale", () => {
     await next.service.put(putOf("k", "new"), TIMEOUT_MS);
     expect((await read(old, stale())).value).toBe("old");
     const { value, lastContactMs } = await read(next, stale());
-    expect({ value, lastContactMs }).toEqual({ value: "new", lastContactMs: 0 });
+    expect(value).toBe("new");
+    // A leader is as fresh as its quorum.
+    expect(lastContactMs).toBeLessThan(1_000);
   });
 
   test("is refused when the leader was last heard too long ago", async () => {

@@ -70,7 +70,7 @@ describe("in good order", () => {
     expect(lab.calls.reduce((sum, { proposals }) => sum + proposals, 0)).toBe(500);
   });
 
-  test("a condition is judged where the write is applied: of ten, one creates the key", async () => {
+  test("conditions are judged when a write is applied: of ten, one creates the key", async () => {
     await start();
     await lab.leader();
     const conditions = [{ type: "absent" as const }];

@@ -1,6 +1,7 @@
 /** A network that loses, repeats, delays and reorders, and that can be cut in either direction. */
 import type { Transport } from "../../src/node/ports.ts";
-import type { ChunkAnswer, SnapshotChunk } from "../../src/node/snapshots.ts";
+import type { SnapshotChunk } from "../../src/node/incoming.ts";
+import type { ChunkAnswer } from "../../src/node/snapshots.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { NodeId, Term } from "../../src/raft/types.ts";
 import type { Prng } from "../../src/lib/random.ts";

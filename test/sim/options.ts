@@ -1,4 +1,4 @@
-/** What one simulated run is like: every seed draws its own. Limits are tiny, so that they matter. */
+/** What one simulated run is like: every seed draws its own. Limits are tiny, so they matter. */
 import type { Prng } from "../../src/lib/random.ts";
 
 export interface SimOptions {
