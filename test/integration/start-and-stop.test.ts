@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { call, keyUrl, put } from "./client.ts";
-import { Cluster, type Member, serve } from "./cluster.ts";
+import { Cluster, type ClusterOptions, type Member, serve } from "./cluster.ts";
 import { until } from "./until.ts";
 
 let cluster: Cluster;
@@ -15,6 +15,13 @@ beforeEach(async () => {
   node = cluster.members[0] as Member;
 });
 afterEach(() => cluster[Symbol.asyncDispose]());
+
+/** Beside the single node; it ends with the test. */
+async function clusterOfThree(options: ClusterOptions = {}): Promise<Cluster> {
+  const three = await Cluster.start(options);
+  onTestFinished(() => three[Symbol.asyncDispose]());
+  return three;
+}
 
 test("a single node works alone, and keeps its data", async () => {
   node.start();
@@ -58,7 +65,7 @@ test("the configuration in force is logged, as flags", async () => {
 });
 
 test("HTTP answers before there is a leader: not ready", async () => {
-  await using three = await Cluster.start({ stopped: true });
+  const three = await clusterOfThree({ stopped: true });
   const lonely = three.members[0] as Member;
   const process = lonely.start();
   await process.said(/waiting for a majority/);
@@ -74,7 +81,7 @@ test("HTTP answers before there is a leader: not ready", async () => {
 });
 
 test("a node of another cluster is refused, and disturbs nobody (E15)", async () => {
-  await using three = await Cluster.start();
+  const three = await clusterOfThree();
   const leader = await three.leader();
   const before = await leader.status();
   const [stranger] = three.members;
@@ -106,7 +113,7 @@ async function leaderWithWrite(three: Cluster) {
 }
 
 test("SIGTERM: what is under way is answered, and the exit code is 0", async () => {
-  await using three = await Cluster.start();
+  const three = await clusterOfThree();
   const silent = connect(Number(new URL((await three.leader()).url).port), "127.0.0.1");
   await once(silent, "connect");
   const { leader, followers, write } = await leaderWithWrite(three);
@@ -123,7 +130,7 @@ test("SIGTERM: what is under way is answered, and the exit code is 0", async () 
 });
 
 test("a second signal ends it at once", async () => {
-  await using three = await Cluster.start();
+  const three = await clusterOfThree();
   const { leader, write } = await leaderWithWrite(three);
   const failed = write.catch(() => "cut off");
   leader.process.signal("SIGTERM");

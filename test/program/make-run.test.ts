@@ -24,7 +24,7 @@ describe.skipIf(toolMissing !== null)(
   toolMissing ? `${toolMissing} is missing` : "make run",
   () => {
     test("the leader is killed and brought back, and Ctrl-C ends all", async () => {
-      await using running = await MakeRun.start();
+      const running = await MakeRun.start();
       await running.ready();
       expect(running.nodes()).toHaveLength(3);
       for (const name of ["n1", "n2", "n3"]) expect(running.output).toContain(`\n${name} | `);
@@ -51,9 +51,9 @@ describe.skipIf(toolMissing !== null)(
     });
 
     test("a taken port is one clear line, and nothing stays behind", async () => {
-      await using running = await MakeRun.start();
+      const running = await MakeRun.start();
       await running.ready();
-      await using second = await MakeRun.start({ clientPort: running.clientPort });
+      const second = await MakeRun.start({ clientPort: running.clientPort });
       expect(await second.exited).toBe(2);
       const port = `port ${running.clientPort} is taken: end what listens there`;
       expect(second.output).toContain(`make run: ${port}`);
@@ -61,7 +61,7 @@ describe.skipIf(toolMissing !== null)(
     });
 
     test("it runs once for each folder", async () => {
-      await using running = await MakeRun.start();
+      const running = await MakeRun.start();
       await running.ready();
       const { stderr } = await run("make", ["run", ...running.variables], { cwd: ROOT }).catch(
         (error: { stderr: string }) => error,
@@ -71,12 +71,12 @@ describe.skipIf(toolMissing !== null)(
     });
 
     test("a data directory of another cluster is one clear line", async () => {
-      await using running = await MakeRun.start();
+      const running = await MakeRun.start();
       await running.ready();
       running.signal("SIGINT");
       await running.exited;
       // Other ports, so another cluster.
-      await using other = await MakeRun.start({ folder: running.folder });
+      const other = await MakeRun.start({ folder: running.folder });
       expect(await other.exited).toBe(2);
       expect(other.output).toContain("belongs to another cluster");
       expect(other.output).toMatch(/make run: n\d could not start: see its last line/);
@@ -84,7 +84,7 @@ describe.skipIf(toolMissing !== null)(
     });
 
     test("even kill -9 leaves no node behind", async () => {
-      await using running = await MakeRun.start();
+      const running = await MakeRun.start();
       await running.ready();
       running.signal("SIGKILL");
       await until("all nodes are gone", () => running.nodes().length === 0);
@@ -98,7 +98,7 @@ test.skipIf(toolMissing !== null)("a port taken by something else", async () => 
   await once(taken, "listening");
   const address = taken.address();
   const clientPort = typeof address === "object" && address !== null ? address.port : 0;
-  await using running = await MakeRun.start({ clientPort });
+  const running = await MakeRun.start({ clientPort });
   expect(await running.exited).toBe(2);
   expect(running.output).toContain(`make run: port ${clientPort} is taken`);
   taken.close();

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onTestFinished } from "vitest";
 import { until } from "../integration/until.ts";
 
 export const ROOT = join(import.meta.dirname, "..", "..");
@@ -44,11 +45,13 @@ export class MakeRun {
     this.exited = once(child, "close").then(([code]) => code as number | null);
   }
 
-  /** Starts it. Three ports in a row from each of these must be free. */
+  /** Starts it, to end with the test. Three ports in a row from each of these must be free. */
   static async start(given: { clientPort?: number; folder?: string } = {}): Promise<MakeRun> {
     const folder = given.folder ?? mkdtempSync(join(tmpdir(), "quorate-run-"));
     const clientPort = given.clientPort ?? (await threeFreePorts());
-    return new MakeRun({ folder, clientPort, peerPort: await threeFreePorts() });
+    const running = new MakeRun({ folder, clientPort, peerPort: await threeFreePorts() });
+    onTestFinished(() => running.#end());
+    return running;
   }
 
   /** What makes another `make` mean this one. */
@@ -75,7 +78,7 @@ export class MakeRun {
   }
 
   /** Ends all, whatever has happened, and removes the data. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async #end(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.signal("SIGINT");
     await this.exited;
     rmSync(this.folder, { recursive: true, force: true });

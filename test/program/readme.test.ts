@@ -65,7 +65,7 @@ describe.skipIf(toolMissing !== null)(
   toolMissing ? `${toolMissing} is missing` : "commands",
   () => {
     test("do what the README says, in its order", async () => {
-      await using running = await MakeRun.start();
+      const running = await MakeRun.start();
       await running.ready();
       const [, leader = ""] = /is ready; (n\d) leads/.exec(running.output) ?? [];
       const cast = new Cast(running, leader);
