@@ -8,6 +8,9 @@ DIR ?= .quorate
 CLIENT_PORT ?= 4001
 PEER_PORT ?= 5001
 
+# Called by another make, it would announce its directory in the middle of the output.
+MAKEFLAGS += --no-print-directory
+
 .DEFAULT_GOAL := help
 .PHONY: help install run start kill-leader up down check test format build clean sim bench npm docker
 

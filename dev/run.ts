@@ -1,11 +1,13 @@
 /** `make run`: a cluster of three on this machine, until Ctrl-C. `make start` etc. talk to it. */
 import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import colors from "picocolors";
+import { createColors } from "picocolors";
 import { serveControl } from "./control.ts";
 import { DevNode } from "./dev-node.ts";
 
 const NAMES = ["n1", "n2", "n3"];
+/** Colours are for people: picocolors would also use them where the variable CI is set. */
+const colors = createColors(process.stdout.isTTY === true);
 const COLORS = [colors.cyan, colors.magenta, colors.yellow];
 const POLL_MS = 100;
 
