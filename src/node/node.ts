@@ -87,6 +87,11 @@ export class RaftNode<Result> {
     this.wake();
   }
 
+  /** The peer's clients wait for the entry at `index`: tell it of the commit at once. */
+  awaitCommit(peer: NodeId, index: Index): void {
+    this.deps.raft.awaitCommit(peer, index);
+  }
+
   /**
    * Tells what becomes of the proposal at this place, on whichever node it was appended. Returns
    * how to cancel that.

@@ -13,7 +13,7 @@ export interface PeerTarget {
   readonly book: PeerBook;
   readonly node: Pick<
     RaftNode<unknown>,
-    "receive" | "receiveSnapshot" | "submit" | "readIndex" | "status"
+    "receive" | "receiveSnapshot" | "submit" | "awaitCommit" | "readIndex" | "status"
   >;
   /** Until then, this node takes no part in anything: it may turn out that it must not. */
   isRunning(): boolean;
@@ -31,8 +31,8 @@ export function peerHandlers(target: PeerTarget): PeerHandlers {
       if (target.isRunning()) node.receive(messages);
     },
 
-    async onForward(_from, proposals) {
-      return target.isRunning() ? acceptForward(node, proposals) : refused();
+    async onForward(from, proposals) {
+      return target.isRunning() ? acceptForward(node, { from, proposals }) : refused();
     },
 
     async onReadIndex() {

@@ -106,6 +106,13 @@ export function onHeard(core: Core, leader: Leader, m: From<"heard">): void {
   progress.readAcked = Math.max(progress.readAcked, m.readSeq);
 }
 
+/** The peer's clients wait for the entry at `index` to be committed. */
+export function awaitCommit(leader: Leader, peer: NodeId, index: Index): void {
+  const progress = leader.progress.get(peer);
+  if (progress === undefined) return;
+  progress.commitAwaited = asIndex(Math.max(progress.commitAwaited, index));
+}
+
 export function onUnreachable(leader: Leader, peer: NodeId): void {
   const progress = leader.progress.get(peer);
   if (progress?.mode === "replicate") progress.probeFrom(progress.matched + 1);
@@ -152,12 +159,26 @@ function replicate(core: Core, peer: NodeId, progress: Progress): void {
     sent = true;
   }
   if (sent) return;
-  if (overdue) {
-    sendEmpty(core, peer, progress);
-  } else if (commitFor(core, progress) > progress.commitTold) {
-    progress.commitTold = commitFor(core, progress);
-    core.send(peer, { type: "commit", commit: progress.commitTold });
+  if (overdue) sendEmpty(core, peer, progress);
+  else tellCommit(core, peer, progress);
+}
+
+/**
+ * Tells of a commit that no append has carried: at once where the follower's own clients wait for
+ * it, and else a tick later, as under load the next append is already on its way.
+ */
+function tellCommit(core: Core, peer: NodeId, progress: Progress): void {
+  const commit = commitFor(core, progress);
+  if (commit <= progress.commitTold) {
+    progress.commitDueAt = null;
+    return;
   }
+  progress.commitDueAt ??= (core.now + core.options.tickMs) as Millis;
+  const isAwaited = progress.commitAwaited > progress.commitTold;
+  if (!isAwaited && core.now < progress.commitDueAt) return;
+  progress.commitDueAt = null;
+  progress.commitTold = commit;
+  core.send(peer, { type: "commit", commit });
 }
 
 /** Something sent is unanswered, though the follower has been heard since: it may be lost. */

@@ -42,7 +42,7 @@ export type Body =
   /** The leader lives; everything up to `commit` is committed. */
   | { readonly type: "heartbeat"; readonly commit: Index; readonly readSeq: number }
   | { readonly type: "heard"; readonly readSeq: number }
-  /** A commit to tell at once when there is nothing else to send. Not answered. */
+  /** A commit that no append has carried. Not answered. */
   | { readonly type: "commit"; readonly commit: Index }
   /** A snapshot of the leader that the receiver's driver has fetched, checked and made ready. */
   | { readonly type: "snapshot"; readonly meta: SnapshotMeta }

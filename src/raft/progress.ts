@@ -35,6 +35,10 @@ export class Progress {
   readAcked = 0;
   /** The commit index that the follower was last told of. */
   commitTold: Index = asIndex(0);
+  /** The follower waits for this to be committed: its clients wrote it. */
+  commitAwaited: Index = asIndex(0);
+  /** When to tell of a commit at the latest, if nothing else is sent before. */
+  commitDueAt: Millis | null = null;
   /** When an answer is overdue, so that a lost message is noticed. */
   retryAt: Millis;
   /** A probe is on its way: send nothing more before its answer, or before `retryAt`. */

@@ -17,6 +17,7 @@ import {
   onVote,
 } from "./follower.ts";
 import {
+  awaitCommit,
   leaderDrain,
   onAppended,
   onHeard,
@@ -102,6 +103,12 @@ export class Raft {
   propose(data: readonly Uint8Array[], now: Millis): Position | Refusal {
     this.core.now = now;
     return propose(this.core, data);
+  }
+
+  /** The peer wants to hear at once that the entry at `index` is committed. */
+  awaitCommit(peer: NodeId, index: Index): void {
+    const { role } = this.core;
+    if (role.kind === "leader") awaitCommit(role, peer, index);
   }
 
   /**

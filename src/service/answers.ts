@@ -2,11 +2,17 @@
 import { decodeCommand } from "../kv/command.ts";
 import type { RaftNode } from "../node/node.ts";
 import type { Refusal } from "../raft/message.ts";
-import { asIndex } from "../raft/types.ts";
+import { asIndex, type NodeId } from "../raft/types.ts";
 import type { CallRefused, ForwardReply, ReadIndexReply } from "../transport/call-codec.ts";
 
 /** The node that is asked. */
-export type AskedNode = Pick<RaftNode<unknown>, "submit" | "readIndex" | "status">;
+export type AskedNode = Pick<RaftNode<unknown>, "submit" | "awaitCommit" | "readIndex" | "status">;
+
+/** Proposals that the clients of another node wait for. */
+export interface ForwardedProposals {
+  readonly from: NodeId;
+  readonly proposals: readonly Uint8Array[];
+}
 
 /**
  * Puts another node's proposals into the log, all or none, and answers as soon as they have their
@@ -16,13 +22,14 @@ export type AskedNode = Pick<RaftNode<unknown>, "submit" | "readIndex" | "status
  */
 export async function acceptForward(
   node: AskedNode,
-  proposals: readonly Uint8Array[],
+  { from, proposals }: ForwardedProposals,
 ): Promise<ForwardReply> {
   for (const proposal of proposals) decodeCommand(proposal);
   return new Promise((resolve) => {
     node.submit(proposals, (first) => {
       if (typeof first === "string") return resolve(refused(node, first));
       const { index, term } = first;
+      node.awaitCommit(from, asIndex(index + proposals.length - 1));
       const positions = proposals.map((_, at) => ({ index: asIndex(index + at), term }));
       resolve({ type: "taken", term, positions });
     });

@@ -23,9 +23,14 @@ function proposal(value: string): Uint8Array {
   return encodeCommand({ type: "put", ...putOf("k", value) });
 }
 
+/** As the follower forwards them. */
+function asked(...proposals: Uint8Array[]) {
+  return { from: follower.id, proposals };
+}
+
 test("the leader takes proposals together, each at a place of its own", async () => {
   const { lastIndex, term } = leader.node.status();
-  const reply = await acceptForward(leader.node, [proposal("1"), proposal("2")]);
+  const reply = await acceptForward(leader.node, asked(proposal("1"), proposal("2")));
   const positions = [1, 2].map((offset) => ({ index: lastIndex + offset, term }));
   expect(reply).toEqual({ type: "taken", term, positions });
   await vi.waitFor(() => expect(leader.store.get(keyFor("k"))?.version).toBe(2));
@@ -35,7 +40,7 @@ test("another node refuses, and names the leader: there is one hop, never two", 
   lab.calls.length = 0;
   const { term } = follower.node.status();
   const refused = { type: "refused", reason: "not_leader", leader: leader.id, term };
-  expect(await acceptForward(follower.node, [proposal("1")])).toEqual(refused);
+  expect(await acceptForward(follower.node, asked(proposal("1")))).toEqual(refused);
   expect(await acceptReadIndex(follower.node)).toEqual(refused);
   expect(lab.calls.filter(({ type }) => type === "forward")).toEqual([]);
   expect(leader.store.get(keyFor("k"))).toBeNull();
@@ -44,7 +49,7 @@ test("another node refuses, and names the leader: there is one hop, never two", 
 test("what this version cannot apply never gets into the log (U4)", async () => {
   const { lastIndex } = leader.node.status();
   for (const bytes of [Uint8Array.of(), Uint8Array.of(1, 99), Uint8Array.of(2, 1)]) {
-    const error = await failure(acceptForward(leader.node, [proposal("1"), bytes]));
+    const error = await failure(acceptForward(leader.node, asked(proposal("1"), bytes)));
     expect(error).toBeInstanceOf(MalformedError);
   }
   expect(leader.node.status().lastIndex).toBe(lastIndex);

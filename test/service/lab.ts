@@ -237,7 +237,7 @@ export class Lab {
       forward: (to: NodeId, proposals: readonly Uint8Array[]) =>
         ask(
           { type: "forward", to, proposals: proposals.length },
-          (node) => acceptForward(node, proposals),
+          (node) => acceptForward(node, { from, proposals }),
           (reply, call) => this.onForwarded(reply, call),
         ),
       readIndex: (to: NodeId) =>
