@@ -39,9 +39,10 @@ export type LiveVersion = Version & { readonly stored: Stored };
 
 /**
  * Values up to this size become byte strings. A Uint8Array costs about 250 bytes beside its
- * content, and work for the garbage collector; a string 16.
+ * content, a string 16; and with a million of them the collector holds the event loop for 80 ms
+ * while a snapshot is written, against 30 ms with strings.
  */
-const STRING_BYTES_MAX = 512;
+const STRING_BYTES_MAX = 4096;
 
 /**
  * What a version costs beside key and value, roughly: objects, tree and history. Measured with a

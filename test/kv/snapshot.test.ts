@@ -151,7 +151,17 @@ test("to restore and go on is the same as to go on", () => {
 });
 
 describe("values of every size", () => {
-  const edges = [0, 1, 512, 513, 32 * KIB, 32 * KIB + 1, 128 * KIB, 128 * KIB + 1, VALUE_BYTES_MAX];
+  const edges = [
+    0,
+    1,
+    4 * KIB,
+    4 * KIB + 1,
+    32 * KIB,
+    32 * KIB + 1,
+    128 * KIB,
+    128 * KIB + 1,
+    VALUE_BYTES_MAX,
+  ];
 
   test("come back as they were, however many large ones follow each other", () => {
     const store = new KvStore();
