@@ -9,7 +9,8 @@ export interface Latency {
 }
 
 const VALUE = "x".repeat(256);
-const WARM_UP = 50;
+/** Until the compilers have seen it all. */
+const WARM_UP = 2_000;
 
 /** Writes `count` times, one after another, and measures each. */
 export async function writeLatency(url: string, count: number): Promise<Latency> {

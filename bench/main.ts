@@ -46,6 +46,13 @@ function scenarios(cluster: BenchCluster, echo: string): readonly Scenario[] {
   ];
 }
 
+async function loopDelay(url: string): Promise<string> {
+  const status = (await (await fetch(`${url}/v1/status`)).json()) as {
+    loop_delay_ms: Record<string, number>;
+  };
+  return JSON.stringify(status.loop_delay_ms);
+}
+
 async function startEcho(): Promise<{ url: string; child: ChildProcess }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "echo.ts")]);
   if (child.stdout === null) throw new Error("no pipe");
@@ -90,6 +97,7 @@ try {
   console.info(`one client: p50 ${one.p50.toFixed(2)} ms, p99 ${one.p99.toFixed(2)} ms`);
   await measure(cluster, echo.url);
   console.info(`resident memory, MiB: ${cluster.pids.map(residentMiB).join(", ")}`);
+  for (const url of cluster.urls) console.info(`event loop held, ms: ${await loopDelay(url)}`);
 } finally {
   echo.child.kill();
   await cluster.stop();

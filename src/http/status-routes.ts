@@ -1,4 +1,5 @@
 /** How this node is doing: answered by every node for itself, at any time, and never forwarded. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { KvService } from "../service/kv-service.ts";
 import { ServiceError } from "../service/errors.ts";
@@ -16,11 +17,18 @@ export interface About {
 
 const noQuery = queryReader({});
 const readyQuery = queryReader({ verbose: flag() });
+/** How finely the event loop's delay is measured, in milliseconds. */
+const DELAY_RESOLUTION_MS = 10;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
 /** Adds `/livez`, `/readyz`, `/v1/status` and `/version`. */
 export function addStatusRoutes(app: FastifyInstance, deps: RouteDeps, about: About): void {
   const { holder, responder } = deps;
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  delay.enable();
+  app.addHook("onClose", () => {
+    delay.disable();
+  });
   const add = (path: string, answer: (url: string) => Answer) => {
     app.get(path, (request: FastifyRequest, reply: FastifyReply) => {
       return responder.send(request, reply, answer(urlOf(request)));
@@ -44,7 +52,8 @@ export function addStatusRoutes(app: FastifyInstance, deps: RouteDeps, about: Ab
     const { service } = holder;
     if (service === null) throw new ServiceError("NOT_READY", "this node is starting");
     const isReady = checks(deps).every(({ ok }) => ok);
-    const body = JSON.stringify({ ...statusOf(service, about), ready: isReady });
+    const status = { ...statusOf(service, about), loop_delay_ms: delayOf(delay), ready: isReady };
+    const body = JSON.stringify(status);
     return { status: 200, headers: {}, body };
   });
 }
@@ -70,6 +79,16 @@ function readiness(all: readonly Check[], isVerbose: boolean): Answer {
   const lines = all.map(({ name, ok }) => `[${ok ? "+" : "-"}] ${name}`);
   const text = isVerbose ? [...lines, word] : [word];
   return { status: isReady ? 200 : 503, headers: TEXT, body: `${text.join("\n")}\n` };
+}
+
+/** How long the event loop was held, beyond the interval of measuring, since the start. */
+function delayOf(delay: ReturnType<typeof monitorEventLoopDelay>) {
+  const beyond = (ns: number) => Math.max(0, Math.round(ns / 1e6) - DELAY_RESOLUTION_MS);
+  return {
+    p50: beyond(delay.percentile(50)),
+    p99: beyond(delay.percentile(99)),
+    max: beyond(delay.max),
+  };
 }
 
 function statusOf(service: KvService, about: About) {

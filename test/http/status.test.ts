@@ -88,6 +88,9 @@ describe("a node that runs", () => {
       voters: ["n1"],
       learners: [],
     });
+    const { p50, p99, max } = JSON.parse(reply.text).loop_delay_ms;
+    expect(p50).toBeLessThanOrEqual(p99);
+    expect(p99).toBeLessThanOrEqual(max);
   });
 
   test.each(["/livez", "/readyz", "/v1/status", "/version"])(
