@@ -64,6 +64,8 @@ export interface RangeOptions {
   readonly limit: number;
 }
 
+/** A result without the value it may carry. */
+const RESULT_BYTES = 256;
 /** Freed with each command, so that memory follows the compaction without a pause. */
 const PURGE_PER_COMMAND = 32;
 
@@ -151,6 +153,11 @@ export class KvStore {
     this.keyspace.purge(PURGE_PER_COMMAND);
     this.digest = crc32c(bytes, digestOf(this.digest, time, result));
     return result;
+  }
+
+  /** How much memory a result keeps alive, about. */
+  resultBytes(result: KvResult): number {
+    return RESULT_BYTES + (result.ok ? (result.previous?.value.length ?? 0) : 0);
   }
 
   /** The state as it is now, to be encoded bit by bit while this one goes on. */

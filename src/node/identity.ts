@@ -72,9 +72,10 @@ export interface Hello {
 }
 
 /**
- * Whether a node with a new data directory may take part: `yes` when it and the peers that know no
- * other incarnation of it are a majority of the voters, `lost` when any of them does know another:
- * then this node had a data directory before, and promises in it. Otherwise `wait`.
+ * Whether a node with a new data directory may take part: `yes` when a majority's number of its
+ * peers have written down this incarnation and know no other, `lost` when any of them does know
+ * another: then this node had a data directory before, and promises in it. Otherwise `wait`. Any
+ * two such sets of peers share one, so whoever asks a second time is found out.
  */
 export function mayStart(
   self: { readonly incarnation: string; readonly voters: readonly NodeId[] },
@@ -82,7 +83,8 @@ export function mayStart(
 ): "yes" | "lost" | "wait" {
   const known = [...answers.values()].map((hello) => hello.knownIncarnation);
   if (known.some((other) => other !== null && other !== self.incarnation)) return "lost";
-  return known.length + 1 >= majority(self.voters.length) ? "yes" : "wait";
+  const needed = Math.min(majority(self.voters.length), self.voters.length - 1);
+  return known.length >= needed ? "yes" : "wait";
 }
 
 /** The incarnation of each peer, as this node has first heard it. */
@@ -91,6 +93,7 @@ export class PeerBook {
   private readonly known: Map<NodeId, string>;
   private readonly durable: Set<NodeId>;
   private writing = false;
+  private waiting: { readonly id: NodeId; readonly done: () => void }[] = [];
 
   /** Reads what is on disk. Throws StorageError if it is damaged. */
   constructor(disk: Disk) {
@@ -127,6 +130,12 @@ export class PeerBook {
     return this.durable.has(from) ? "yes" : "later";
   }
 
+  /** Writes the incarnation down, if none is, and calls `done` when one is durable. */
+  record(from: NodeId, incarnation: string, done: () => void): void {
+    if (this.admit(from, incarnation) === "later") this.waiting.push({ id: from, done });
+    else done();
+  }
+
   private write(): void {
     if (this.writing) return;
     this.writing = true;
@@ -136,6 +145,9 @@ export class PeerBook {
       this.writing = false;
       for (const id of ids) this.durable.add(id);
       if (this.known.size > this.durable.size) this.write();
+      const ready = this.waiting.filter(({ id }) => this.durable.has(id));
+      this.waiting = this.waiting.filter(({ id }) => !this.durable.has(id));
+      for (const { done } of ready) done();
     });
   }
 }

@@ -37,7 +37,7 @@ interface Submission {
  */
 export class RaftNode<Result> {
   private readonly deps: NodeDeps<Result>;
-  private readonly waiters = new Waiters<Result>();
+  private readonly waiters: Waiters<Result>;
   private inbox: Input[] = [];
   private submissions: Submission[] = [];
   private reads: ((index: Index | null) => void)[] = [];
@@ -48,6 +48,7 @@ export class RaftNode<Result> {
 
   constructor(deps: NodeDeps<Result>) {
     this.deps = deps;
+    this.waiters = new Waiters((result) => deps.machine.resultBytes(result));
     this.lastStatus = deps.raft.status(deps.runtime.now());
     deps.snapshots.attach((input) => this.enqueue(input));
   }

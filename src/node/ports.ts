@@ -33,6 +33,8 @@ export interface OutgoingSnapshot {
 export interface StateMachine<Result> {
   /** Called for the data of every committed entry that is a command, in order. May keep it. */
   apply(command: Uint8Array, time: ClusterTime): Result;
+  /** How much memory the result keeps alive, about. */
+  resultBytes(result: Result): number;
   /** A view of the state as it is now, which later changes do not touch. */
   freeze(): FrozenState;
   /** Begins to read a snapshot, beside the present state. */

@@ -1,5 +1,5 @@
 /** When to take a snapshot, and how snapshots travel between nodes. */
-import { assert, must } from "../lib/assert.ts";
+import { must } from "../lib/assert.ts";
 import { MalformedError } from "../lib/bytes.ts";
 import type { Core } from "../raft/core.ts";
 import type { Input } from "../raft/message.ts";
@@ -60,7 +60,7 @@ export class Snapshots {
   private saving: { readonly abort: () => void } | null = null;
   private incoming: IncomingSnapshot | null = null;
   private incomingCount = 0;
-  private prepared: Prepared | null = null;
+  private prepared: Prepared[] = [];
 
   constructor(deps: SnapshotDeps) {
     this.deps = deps;
@@ -74,7 +74,9 @@ export class Snapshots {
   /** Looks after every turn whether the log has grown enough. */
   afterTurn(raft: Raft): void {
     // The turn has offered it to Raft, which either took it or never will.
-    this.prepared = null;
+    this.prepared = [];
+    const arriving = this.incoming?.meta ?? null;
+    if (arriving !== null && arriving.index <= raft.core.log.committed) this.stopReceiving();
     if (this.saving !== null) return;
     const { limits } = this.deps;
     const { log, snapshot } = raft.core;
@@ -140,10 +142,8 @@ export class Snapshots {
 
   /** Raft has taken the prepared snapshot: it becomes the state. */
   install(meta: SnapshotMeta): void {
-    const { prepared } = this;
-    assert(prepared?.meta.index === meta.index, () => `snapshot ${meta.index} is not ready`);
-    prepared.restorer.commit();
-    this.prepared = null;
+    const prepared = this.prepared.find((each) => each.meta === meta);
+    must(prepared, `snapshot ${meta.index} is not ready`).restorer.commit();
     this.stopSaving();
     this.deps.onEvent({ type: "installed", index: meta.index });
   }
@@ -158,19 +158,20 @@ export class Snapshots {
       isFrozen = false;
     };
     const writer = store.save({ meta, chunks: frozen.chunks() }, ({ bytes }) => {
-      this.saving = null;
+      if (this.saving === saving) this.saving = null;
       thaw();
       release(store.releasable);
       onEvent({ type: "saved", index: meta.index, bytes, ms: now() - startedAt });
       const compactTo = Math.max(0, meta.index - limits.trailingEntries) as Index;
       this.enqueue({ type: "snapshotSaved", meta, compactTo });
     });
-    this.saving = {
+    const saving = {
       abort: () => {
         writer.abort();
         thaw();
       },
     };
+    this.saving = saving;
   }
 
   private stopSaving(): void {
@@ -204,7 +205,7 @@ export class Snapshots {
     if (this.incoming === incoming) this.incoming = null;
     store.adopt(incoming.fileName, { meta, bytes }, () => {
       onEvent({ type: "received", index: meta.index, from });
-      this.prepared = { meta, restorer: incoming.restorer };
+      this.prepared.push({ meta, restorer: incoming.restorer });
       this.enqueue({
         type: "message",
         message: { type: "snapshot", from, to: id, term, meta },

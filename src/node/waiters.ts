@@ -27,17 +27,33 @@ interface WaitingProposal<Result> {
  * it stands. So the last results are kept for a while.
  */
 const RECENT_MAX = 8192;
+/** Results may carry values. */
+const RECENT_BYTES_MAX = 32 * 1024 * 1024;
+
+interface Applied<Result> {
+  readonly position: Position;
+  readonly result: Result | null;
+  readonly bytes: number;
+}
 
 /** Waiting proposals by their place in the log, and waiting reads by the index they need. */
 export class Waiters<Result> {
-  private recent: { readonly position: Position; readonly result: Result | null }[] = [];
-  private proposals = new Map<Index, WaitingProposal<Result>[]>();
+  /** By index, the oldest first. */
+  private readonly recent = new Map<Index, Applied<Result>>();
+  private recentBytes = 0;
+  private readonly bytesOf: (result: Result) => number;
+  private readonly proposals = new Map<Index, WaitingProposal<Result>[]>();
   private indexes: { readonly index: Index; readonly done: () => void }[] = [];
+
+  /** `bytesOf` says how much memory a result keeps alive. */
+  constructor(bytesOf: (result: Result) => number) {
+    this.bytesOf = bytesOf;
+  }
 
   /** Tells of a place that was applied already: `unknown` if that is too long ago. */
   tellApplied(position: Position, done: Waiter<Result>): void {
-    const recent = this.recent[position.index % RECENT_MAX];
-    if (recent?.position.index !== position.index) done({ kind: "unknown" });
+    const recent = this.recent.get(position.index);
+    if (recent === undefined) done({ kind: "unknown" });
     else tell(position.term, done, recent);
   }
 
@@ -62,8 +78,9 @@ export class Waiters<Result> {
 
   /** The entry at this place was applied; `result` is null for an entry that is no command. */
   applied({ index, term }: Position, result: Result | null): void {
-    const applied = { position: { index, term }, result };
-    this.recent[index % RECENT_MAX] = applied;
+    const bytes = result === null ? 0 : this.bytesOf(result);
+    const applied = { position: { index, term }, result, bytes };
+    this.remember(applied);
     const list = this.proposals.get(index);
     if (list === undefined) return;
     this.proposals.delete(index);
@@ -86,6 +103,16 @@ export class Waiters<Result> {
     if (ready.length === 0) return;
     this.indexes = this.indexes.filter((waiting) => waiting.index > index);
     for (const { done } of ready) done();
+  }
+
+  private remember(applied: Applied<Result>): void {
+    this.recent.set(applied.position.index, applied);
+    this.recentBytes += applied.bytes;
+    for (const [index, { bytes }] of this.recent) {
+      if (this.recent.size <= RECENT_MAX && this.recentBytes <= RECENT_BYTES_MAX) return;
+      this.recent.delete(index);
+      this.recentBytes -= bytes;
+    }
   }
 
   private removeProposal(index: Index, waiting: WaitingProposal<Result>): void {

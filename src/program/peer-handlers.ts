@@ -3,6 +3,7 @@ import type { RaftNode } from "../node/node.ts";
 import type { PeerBook } from "../node/identity.ts";
 import { acceptForward, acceptReadIndex } from "../service/answers.ts";
 import type { CallRefused } from "../transport/call-codec.ts";
+import type { NodeId } from "../raft/types.ts";
 import type { Identity } from "../transport/identity.ts";
 import type { PeerHandlers } from "../transport/peer-server.ts";
 
@@ -15,6 +16,7 @@ export interface PeerTarget {
     RaftNode<unknown>,
     "receive" | "receiveSnapshot" | "submit" | "awaitCommit" | "readIndex" | "status"
   >;
+  isMember(id: NodeId): boolean;
   /** Until then, this node takes no part in anything: it may turn out that it must not. */
   isRunning(): boolean;
 }
@@ -39,14 +41,18 @@ export function peerHandlers(target: PeerTarget): PeerHandlers {
       return target.isRunning() ? acceptReadIndex(node) : refused();
     },
 
-    onHello({ from }) {
-      return Promise.resolve({
+    async onHello({ from, incarnation }) {
+      // Whoever asks is remembered before it may rely on the answer; strangers are not.
+      if (target.isMember(from)) {
+        await new Promise<void>((resolve) => book.record(from, incarnation, resolve));
+      }
+      return {
         name: self.id,
         incarnation: self.incarnation,
         fresh: !target.isRunning(),
         knownIncarnation: book.incarnationOf(from),
         clientUrl,
-      });
+      };
     },
 
     onSnapshotChunk(from, chunk) {

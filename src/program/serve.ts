@@ -71,7 +71,7 @@ async function firstStart(parts: Parts, { config, log, signal }: ServeOptions): 
   const { disk, identity, opened, transport } = parts;
   const voters = [...config.initialCluster.keys()];
   const onWaiting = () => {
-    log.info("waiting for a majority of the cluster, to start for the first time");
+    log.info("waiting for the other members, to start for the first time");
   };
   const questions = {
     identity,
@@ -96,13 +96,14 @@ function peerServer(parts: Parts, config: Config, isRunning: () => boolean): Fas
   const { identity: self, book, opened } = parts;
   const { node } = opened;
   const { clientUrl } = config;
+  const isMember = (from: NodeId) => config.initialCluster.has(from);
   return createPeerServer({
     self,
     admission: {
-      isMember: (from) => config.initialCluster.has(from),
+      isMember,
       admit: (from, incarnation) => book.admit(from, incarnation),
     },
-    handlers: peerHandlers({ self, clientUrl, book, node, isRunning }),
+    handlers: peerHandlers({ self, clientUrl, book, node, isMember, isRunning }),
     limits: peerServerLimits,
   });
 }

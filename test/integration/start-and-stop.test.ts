@@ -68,7 +68,7 @@ test("HTTP answers before there is a leader: not ready", async () => {
   const three = await clusterOfThree({ stopped: true });
   const lonely = three.members[0] as Member;
   const process = lonely.start();
-  await process.said(/waiting for a majority/);
+  await process.said(/waiting for the other members/);
   const reply = await call(keyUrl(lonely, "k"));
   expect(reply).toMatchObject({
     status: 503,

@@ -86,16 +86,23 @@ async function ask(rounds: readonly Record<string, Hello | null>[], signal?: Abo
 
 const nothing: Hello = { knownIncarnation: null };
 
-test("a new directory may be used when a majority knows of no other", async () => {
-  const { asked, waits } = await ask([{ n2: nothing }]);
+test("a new directory may be used when enough peers know of no other", async () => {
+  const { asked, waits } = await ask([{ n2: nothing, n3: nothing }]);
   expect([...asked.keys()]).toEqual(["n2", "n3"]);
   expect(waits).toBe(0);
 });
 
 test("until then, the node asks again, and says once that it waits", async () => {
-  const { asked, waits } = await ask([{}, {}, { n3: nothing }]);
+  const { asked, waits } = await ask([{}, { n2: nothing }, { n3: nothing }]);
   expect(asked.get("n2" as NodeId)).toBe(3);
   expect(waits).toBe(1);
+});
+
+test("one peer of two is not enough: the other may be the one that knows (M13)", async () => {
+  const abort = new AbortController();
+  const asking = ask([{ n2: nothing }], abort.signal);
+  abort.abort();
+  await expect(asking).rejects.toThrow("aborted");
 });
 
 test("one node that knows another directory is enough to refuse", async () => {
