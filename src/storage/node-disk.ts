@@ -64,6 +64,8 @@ export class NodeDisk implements Disk {
   readonly #directory: number;
   readonly #lanes = new Map<string, Lane>();
   #failed = false;
+  /** Called whenever nothing is under way any more. */
+  #idle: Done = () => {};
 
   /** Made by openNodeDisk. */
   constructor(options: NodeDiskOptions, unlock: Unlock) {
@@ -167,8 +169,13 @@ export class NodeDisk implements Disk {
     });
   }
 
-  /** Closes all files and unlocks the directory. Nothing may be under way. */
+  /** Closes all files and unlocks the directory, once what was begun has ended. Call it last. */
   async close(): Promise<void> {
+    while (!this.#isIdle()) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
     for (const lane of this.#lanes.values()) this.#closeFile(lane);
     closeSync(this.#directory);
     await this.#unlock();
@@ -195,12 +202,19 @@ export class NodeDisk implements Disk {
     lane.busy = run !== undefined;
     if (run !== undefined) run(() => this.#next(lane));
     else if (lane.fd === null) this.#lanes.delete(lane.name);
+    if (this.#isIdle()) this.#idle();
+  }
+
+  /** After a failure nothing goes on, so there is nothing to wait for. */
+  #isIdle(): boolean {
+    return this.#failed || [...this.#lanes.values()].every((lane) => !lane.busy);
   }
 
   /** Whether to stop here: because of this error, or of any before. */
   #hasFailed(error: Error | null, what: string): boolean {
     if (this.#failed || error === null) return this.#failed;
     this.#failed = true;
+    this.#idle();
     this.#options.fail(error, `cannot ${what}: ${reason(error)}`);
     return true;
   }

@@ -58,6 +58,17 @@ describe("files", () => {
     expect(disk.read("a", { offset: 4, length: 99 })).toEqual(text("two!"));
   });
 
+  test("closing waits for what is under way", async () => {
+    path = join(root, "closing");
+    const closing = await open();
+    const ends: string[] = [];
+    closing.append("a", [text("x")], () => ends.push("a"));
+    closing.append("a", [text("y")], () => ends.push("a again"));
+    closing.append("b", [text("z")], () => ends.push("b"));
+    await closing.close();
+    expect(ends.toSorted()).toEqual(["a", "a again", "b"]);
+  });
+
   test("thousands of chunks are written at once", async () => {
     const chunks = Array.from({ length: 5000 }, (_, i) => text(`${i} `));
     await durable((done) => disk.append("a", chunks, done));
