@@ -21,7 +21,7 @@ export interface NodeDeps<Result> {
   readonly runtime: Runtime;
   readonly machine: StateMachine<Result>;
   readonly snapshots: Snapshots;
-  /** Told after every turn in which role, term or leader changed. */
+  /** Told after every turn in which role, term or leader changed, or a doubt ended. */
   readonly onChange: (now: RaftStatus, before: RaftStatus) => void;
 }
 
@@ -224,8 +224,9 @@ export class RaftNode<Result> {
 
   private tellChange(): void {
     const before = this.lastStatus;
-    const { term, role, leader } = this.deps.raft.core;
-    if (before.term === term && before.role === role.kind && before.leader === leader) return;
+    const { term, role, leader, doubt } = this.deps.raft.core;
+    const isSame = before.term === term && before.role === role.kind && before.leader === leader;
+    if (isSame && before.inDoubt === (doubt !== null)) return;
     this.lastStatus = this.status();
     this.deps.onChange(this.lastStatus, before);
   }

@@ -6,6 +6,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import type { Random } from "../lib/random.ts";
+import { Doubt } from "./doubt.ts";
 import type { Entry, EntryKind } from "./entry.ts";
 import { makeEntry } from "./entry.ts";
 import { RaftLog } from "./log.ts";
@@ -21,6 +22,7 @@ import {
   type ClusterTime,
   type Configuration,
   type HardState,
+  type Index,
   type Millis,
   type NodeId,
   type SnapshotMeta,
@@ -94,6 +96,10 @@ export class Core {
   role: Role = { kind: "follower", leader: null };
   /** The newest snapshot of this node's state. */
   snapshot: SnapshotMeta | null;
+  /** Not null: this node may have promised what it does not know, and neither votes nor counts. */
+  doubt: Doubt | null;
+  /** Which entry has ended the doubt, if there was one in the life of this process. */
+  rejoined: Index | null = null;
   /** When to stand for election. */
   electionAt: Millis;
   /** When the leader of this term was last heard. */
@@ -134,7 +140,9 @@ export class Core {
       saved.snapshot?.index ?? asIndex(0),
       saved.snapshot?.configuration ?? options.bootstrap,
     );
-    for (const entry of saved.entries) this.learnConfiguration(entry);
+    const { doubt: incarnation } = saved;
+    this.doubt = incarnation === null ? null : new Doubt({ id: options.id, incarnation });
+    for (const entry of saved.entries) this.learnFrom(entry);
     const restarted = this.term > 0;
     this.noVoteBefore = (restarted ? now + options.electionMs : now) as Millis;
     this.round = options.random.below(ROUND_BOUND);
@@ -152,7 +160,7 @@ export class Core {
   }
 
   get mayCampaign(): boolean {
-    return isVoter(this.configuration, this.id);
+    return this.doubt === null && isVoter(this.configuration, this.id);
   }
 
   /** The time to stamp entries with. Only a leader's is meaningful. */
@@ -202,6 +210,7 @@ export class Core {
     if (term > this.term) {
       this.setHardState(term, null);
       this.heardLeaderAt = null;
+      if (this.doubt !== null) this.doubt.verified = asIndex(0);
     }
     if (this.role.kind === "leader") {
       this.lostReads.push(...this.reads.abandon());
@@ -238,12 +247,13 @@ export class Core {
 
   append(entry: Entry): void {
     this.log.append(entry);
-    this.learnConfiguration(entry);
+    this.learnFrom(entry);
   }
 
   truncateFrom(index: number): void {
     this.log.truncateFrom(asIndex(index));
     this.configurations.truncateFrom(asIndex(index));
+    this.doubt?.truncated(index);
     // What is being written may no longer be what is in the log at that index.
     for (const write of this.writes) write.lastIndex = Math.min(write.lastIndex, index - 1);
   }
@@ -252,12 +262,15 @@ export class Core {
   resetTo(meta: SnapshotMeta): void {
     this.log.resetTo(meta);
     this.configurations.reset(meta);
+    this.doubt?.truncated(0);
     for (const write of this.writes) write.lastIndex = 0;
     this.snapshot = meta;
     this.restore = meta;
   }
 
-  private learnConfiguration(entry: Entry): void {
+  /** Some entries are for Raft itself. */
+  private learnFrom(entry: Entry): void {
+    this.doubt?.appended(entry);
     if (entry.kind !== "config" || entry.index <= (this.snapshot?.index ?? 0)) return;
     this.configurations.append(entry.index, decodeConfiguration(entry.data));
   }
@@ -290,8 +303,13 @@ export class Core {
 
   /** A write has taken so long that this node should neither lead nor stand for election. */
   get diskHangs(): boolean {
+    return this.diskPendingMs(this.now) >= 2 * this.options.electionMs;
+  }
+
+  /** For how long the oldest write has been under way at `now`; 0: there is none. */
+  diskPendingMs(now: Millis): number {
     const oldest = this.writes[0];
-    return oldest !== undefined && this.now - oldest.at >= 2 * this.options.electionMs;
+    return oldest === undefined ? 0 : now - oldest.at;
   }
 
   // ---- time

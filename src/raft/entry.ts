@@ -5,7 +5,7 @@
  * offset  size  what (numbers are big-endian)
  *      0     4  CRC-32C of everything after this field
  *      4     4  length of the data
- *      8     1  kind: 0 no-op, 1 command, 2 configuration
+ *      8     1  kind: 0 no-op, 1 command, 2 configuration, 3 rejoin
  *      9     8  index
  *     17     8  term
  *     25     8  cluster time, milliseconds
@@ -18,10 +18,15 @@
  */
 import { MalformedError } from "../lib/bytes.ts";
 import { crc32c } from "../lib/crc32c.ts";
+import { decodeConfiguration } from "./membership.ts";
+import { decodeRejoin } from "./rejoin.ts";
 import type { ClusterTime, Index, Term } from "./types.ts";
 
-/** `noop` starts a term, `command` is for the state machine, `config` is a Configuration. */
-export type EntryKind = "noop" | "command" | "config";
+/**
+ * `noop` starts a term, `command` is for the state machine, `config` is a Configuration, `rejoin`
+ * ends the doubt of a node that has lost its log (doubt.ts).
+ */
+export type EntryKind = "noop" | "command" | "config" | "rejoin";
 
 /** One entry. Immutable; `data` is a part of `bytes`. */
 export interface Entry {
@@ -41,7 +46,7 @@ export const ENTRY_HEADER_BYTES = 33;
 /** No entry can be larger: an HTTP body is at most 8 MiB, and this leaves room for overhead. */
 export const ENTRY_DATA_BYTES_MAX = 16 * 1024 * 1024;
 
-const KINDS: readonly EntryKind[] = ["noop", "command", "config"];
+const KINDS: readonly EntryKind[] = ["noop", "command", "config", "rejoin"];
 const TWO_32 = 0x1_0000_0000;
 
 /** Makes an entry, copying `data`: the caller's buffer may be reused. */
@@ -68,7 +73,8 @@ export function entryLength(source: Uint8Array, offset: number): number | null {
 
 /**
  * Reads the entry that fills `bytes` exactly, and keeps `bytes`: pass a copy of anything that is
- * part of a larger buffer. Throws MalformedError where checksum, length or fields are wrong.
+ * part of a larger buffer. Throws MalformedError where checksum, length or fields are wrong, or
+ * where it is not of its kind: nobody could decide what to do with it later.
  */
 export function decodeEntry(bytes: Uint8Array): Entry {
   if (entryLength(bytes, 0) !== bytes.length) throw new MalformedError("entry length is wrong");
@@ -78,12 +84,15 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   }
   const kind = KINDS[view.getUint8(8)];
   if (kind === undefined) throw new MalformedError(`unknown entry kind ${view.getUint8(8)}`);
+  const data = bytes.subarray(ENTRY_HEADER_BYTES);
+  if (kind === "config") decodeConfiguration(data);
+  if (kind === "rejoin") decodeRejoin(data);
   return {
     index: getU64(view, 9) as Index,
     term: getU64(view, 17) as Term,
     time: getU64(view, 25) as ClusterTime,
     kind,
-    data: bytes.subarray(ENTRY_HEADER_BYTES),
+    data,
     bytes,
   };
 }

@@ -43,13 +43,23 @@ export function onAppend(core: Core, m: From<"append">): void {
 
 export function onHeartbeat(core: Core, m: From<"heartbeat">): void {
   follow(core, m.from);
-  core.log.commitTo(m.commit);
-  core.reply(m.from, { type: "heard", readSeq: m.readSeq });
+  learnCommit(core, m.commit);
+  const { doubt } = core;
+  if (doubt === null) core.reply(m.from, { type: "heard", readSeq: m.readSeq });
+  else if (doubt.asked === null)
+    core.reply(m.from, { type: "rejoin", incarnation: doubt.self.incarnation });
+  else core.reply(m.from, { type: "copied", matched: asIndex(0) });
 }
 
 export function onCommit(core: Core, m: From<"commit">): void {
   follow(core, m.from);
-  core.log.commitTo(m.commit);
+  learnCommit(core, m.commit);
+}
+
+/** The leader tells no more than it knows to match; but who is in doubt may have lost that. */
+function learnCommit(core: Core, commit: Index): void {
+  const { doubt, log } = core;
+  log.commitTo(doubt === null ? commit : asIndex(Math.min(commit, doubt.verified)));
 }
 
 /** §7. The driver has the snapshot's contents ready; here is decided whether they are taken. */
@@ -75,7 +85,7 @@ export function onPrevote(core: Core, m: From<"prevote">): void {
 /** §5.2, §5.4.1. The caller has seen to it that the request is of this term. */
 export function onVote(core: Core, m: From<"vote">): void {
   const free = core.vote === m.from || (core.vote === null && core.leader === null);
-  if (!free || !isUpToDate(core, m)) {
+  if (core.doubt !== null || !free || !isUpToDate(core, m)) {
     return core.reply(m.from, { type: "voted", granted: false });
   }
   if (core.vote === null) core.setHardState(core.term, m.from);
@@ -85,9 +95,11 @@ export function onVote(core: Core, m: From<"vote">): void {
 
 /**
  * Whether this node may help to depose a leader: not while it hears one itself, and not shortly
- * after a restart, when it may have heard one that it has forgotten.
+ * after a restart, when it may have heard one that it has forgotten. In doubt, it may have given its
+ * vote already; with a disk that hangs, it could not give it.
  */
 export function mayVote(core: Core): boolean {
+  if (core.doubt !== null || core.diskHangs) return false;
   return !core.hasLiveLeader && core.now >= core.noVoteBefore;
 }
 
@@ -112,5 +124,8 @@ function follow(core: Core, leader: NodeId): void {
 }
 
 function acknowledge(core: Core, leader: NodeId, matched: Index): void {
-  core.sendAfterPersist(leader, { type: "appended", matched });
+  const { doubt } = core;
+  if (doubt !== null) doubt.verified = asIndex(Math.max(doubt.verified, matched));
+  const type = doubt === null ? "appended" : "copied";
+  core.sendAfterPersist(leader, { type, matched });
 }

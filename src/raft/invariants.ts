@@ -153,6 +153,7 @@ function checkSnapshot(core: Core): void {
 function checkRole(core: Core): void {
   const { role } = core;
   const idle = !core.reads.hasRound && !core.reads.hasWaiting;
+  assert(core.doubt === null || role.kind === "follower", "stands or leads in doubt");
   switch (role.kind) {
     case "follower":
       assert(role.leader !== core.id, "follows itself");

@@ -68,15 +68,19 @@ export function onLeaderTick(core: Core, leader: Leader, stalledMs: number): voi
 
 /** Since when a quorum has not been heard: this node itself always is. */
 export function quorumContact(core: Core, leader: Leader, now: Millis): number {
-  return reached(core.configuration, (id) =>
-    id === core.id ? now : (leader.progress.get(id)?.heardAt ?? 0),
-  );
+  return reached(core.configuration, (id) => {
+    if (id === core.id) return now;
+    const progress = leader.progress.get(id);
+    return progress === undefined || progress.doubt !== null ? 0 : progress.heardAt;
+  });
 }
 
-export function onAppended(core: Core, leader: Leader, m: From<"appended">): void {
+export function onAppended(core: Core, leader: Leader, m: From<"appended" | "copied">): void {
   assert(m.matched <= core.log.lastIndex, () => `${m.from} matches past the log: ${m.matched}`);
   const progress = heard(core, leader, m.from);
   if (progress === null) return;
+  if (m.type === "appended") progress.doubt = null;
+  else if (progress.doubt === null) progress.forget("");
   const advanced = m.matched > progress.matched;
   if (progress.mode === "snapshot") {
     // It can follow the log again: the transfer, or an earlier one, has done its work.
@@ -239,7 +243,7 @@ function sendHeartbeats(core: Core, leader: Leader): void {
 function advanceCommit(core: Core, leader: Leader): void {
   const { log } = core;
   const index = reached(core.configuration, (id) =>
-    id === core.id ? log.durable : (leader.progress.get(id)?.matched ?? 0),
+    id === core.id ? log.durable : (leader.progress.get(id)?.promised ?? 0),
   );
   if (index > log.committed && log.termAt(index) === core.term) log.commitTo(asIndex(index));
 }

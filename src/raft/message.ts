@@ -29,6 +29,8 @@ export type Body =
     }
   /** Everything up to `matched` is on this node's disk and equal to the leader's log. */
   | { readonly type: "appended"; readonly matched: Index }
+  /** The same of a node in doubt: it says how far it is, and promises nothing. */
+  | { readonly type: "copied"; readonly matched: Index }
   /**
    * The log does not hold the append's `prevIndex`. `hint` is the last index that may agree, and
    * `hintTerm` the term of the entry there.
@@ -42,6 +44,8 @@ export type Body =
   /** The leader lives; everything up to `commit` is committed. */
   | { readonly type: "heartbeat"; readonly commit: Index; readonly readSeq: number }
   | { readonly type: "heard"; readonly readSeq: number }
+  /** The answer of a node in doubt to a heartbeat: it asks to be made certain (src/raft/doubt.ts). */
+  | { readonly type: "rejoin"; readonly incarnation: string }
   /** A commit that no append has carried. Not answered. */
   | { readonly type: "commit"; readonly commit: Index }
   /** A snapshot of the leader that the receiver's driver has fetched, checked and made ready. */

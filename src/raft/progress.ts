@@ -27,6 +27,10 @@ export class Progress {
   mode: ProgressMode = "probe";
   /** The follower's log is equal to the leader's up to here, and on the follower's disk. */
   matched: Index = asIndex(0);
+  /** Not null: the follower is in doubt under this incarnation, and promises nothing. */
+  doubt: string | null = null;
+  /** Where the entry stands that is to end its doubt. */
+  asked: Index | null = null;
   /** The next entry to send. */
   next: Index;
   /** When the follower last answered; for CheckQuorum. */
@@ -50,6 +54,20 @@ export class Progress {
     this.next = next;
     this.heardAt = now;
     this.retryAt = now;
+  }
+
+  /** What counts towards a commit: what the follower has, unless it may forget it. */
+  get promised(): Index {
+    return this.doubt === null ? this.matched : asIndex(0);
+  }
+
+  /** The follower has lost its log, perhaps: what it said before is not so any more. */
+  forget(incarnation: string): void {
+    this.doubt = incarnation;
+    this.asked = null;
+    this.matched = asIndex(0);
+    this.commitTold = asIndex(0);
+    if (this.mode !== "snapshot") this.probeFrom(this.next);
   }
 
   /** Whether a message with entries may be sent now. */

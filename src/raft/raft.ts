@@ -6,6 +6,7 @@
 import { unreachable } from "../lib/assert.ts";
 import { countOwnVote, onPrevoted, onVoted } from "./candidate.ts";
 import { Core, type RaftOptions, type Role } from "./core.ts";
+import { endDoubt, onRejoin } from "./doubt.ts";
 import {
   mayVote,
   onAppend,
@@ -59,6 +60,12 @@ export interface RaftStatus {
    * in this term.
    */
   readonly lastContactMs: number | null;
+  /** It may have promised what it does not know: it neither votes nor counts. */
+  readonly inDoubt: boolean;
+  /** Which entry has ended its doubt, if it was in doubt in the life of this process. */
+  readonly rejoined: Index | null;
+  /** For how long the oldest write has been under way; 0: there is none. */
+  readonly diskPendingMs: number;
 }
 
 export class Raft {
@@ -74,6 +81,12 @@ export class Raft {
   step(input: Input, now: Millis): void {
     const { core } = this;
     core.now = now;
+    this.take(input);
+    if (core.doubt !== null) endDoubt(core);
+  }
+
+  private take(input: Input): void {
+    const { core } = this;
     switch (input.type) {
       case "tick":
         return this.onTick();
@@ -165,6 +178,9 @@ export class Raft {
       snapshotIndex: core.snapshot?.index ?? (0 as Index),
       configuration: core.configuration,
       lastContactMs: contact === null ? null : now - contact,
+      inDoubt: core.doubt !== null,
+      rejoined: core.rejoined,
+      diskPendingMs: core.diskPendingMs(now),
     };
   }
 
@@ -222,6 +238,7 @@ export class Raft {
       case "snapshot":
         return onSnapshot(core, m);
       case "appended":
+      case "copied":
         if (role.kind === "leader") onAppended(core, role, m);
         return;
       case "refused":
@@ -229,6 +246,9 @@ export class Raft {
         return;
       case "heard":
         if (role.kind === "leader") onHeard(core, role, m);
+        return;
+      case "rejoin":
+        if (role.kind === "leader") onRejoin(core, role, m);
         return;
       case "stale":
         return;

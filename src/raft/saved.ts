@@ -11,6 +11,11 @@ export interface Saved {
   readonly base: Position;
   /** Contiguous, from `base.index + 1`. All of them are on disk. */
   readonly entries: readonly Entry[];
+  /**
+   * Not null: the log was lost or damaged, and this node may have promised what it does not know.
+   * The text is its incarnation since then, a name that it never had before.
+   */
+  readonly doubt: string | null;
 }
 
 /** What a node that never ran starts with. */
@@ -19,4 +24,5 @@ export const nothingSaved: Saved = {
   snapshot: null,
   base: NOWHERE,
   entries: [],
+  doubt: null,
 };

@@ -64,7 +64,7 @@ export function openStorage(
     },
   });
   return {
-    saved: { hardState, snapshot, base, entries },
+    saved: { hardState, snapshot, base, entries, doubt: null },
     snapshotName: newest?.name ?? null,
     wal,
     snapshots,

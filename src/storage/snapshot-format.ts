@@ -243,6 +243,7 @@ function decodeMeta(bytes: Uint8Array): SnapshotMeta {
     learners: decodeNames(reader),
   };
   reader.end();
+  if (configuration.voters.length === 0) throw new MalformedError("a configuration without voters");
   return { index, term, time, configuration };
 }
 
@@ -251,6 +252,7 @@ function decodeNames(reader: ByteReader): NodeId[] {
   for (let left = reader.varint(); left > 0; left--) {
     const name = reader.sizedString();
     if (!isNodeId(name)) throw new MalformedError("the configuration does not name nodes");
+    if (names.includes(name)) throw new MalformedError(`${name} would count twice`);
     names.push(name);
   }
   return names;

@@ -40,6 +40,8 @@ const CODES = {
   heard: 8,
   commit: 9,
   stale: 10,
+  copied: 11,
+  rejoin: 12,
 } as const satisfies Record<WireType, number>;
 
 /** How the fields of each type are read; `count` is their number. The order is the wire's. */
@@ -72,6 +74,8 @@ const FIELDS: { readonly [T in WireType]: { count: number; read: FieldReader<T> 
   heard: { count: 1, read: (r) => ({ type: "heard", readSeq: r.uint() }) },
   commit: { count: 1, read: (r) => ({ type: "commit", commit: index(r) }) },
   stale: { count: 0, read: () => ({ type: "stale" }) },
+  copied: { count: 1, read: (r) => ({ type: "copied", matched: index(r) }) },
+  rejoin: { count: 1, read: (r) => ({ type: "rejoin", incarnation: r.text() }) },
 };
 
 type FieldReader<T extends WireType> = (reader: MsgpackReader, term: Term) => Of<T>;
@@ -110,6 +114,7 @@ function toFields(m: WireBody): readonly Packable[] {
     case "append":
       return [m.prevIndex, m.prevTerm, m.commit, m.entries.map((entry) => entry.bytes)];
     case "appended":
+    case "copied":
       return [m.matched];
     case "refused":
       return [m.prevIndex, m.hint, m.hintTerm];
@@ -119,6 +124,8 @@ function toFields(m: WireBody): readonly Packable[] {
       return [m.readSeq];
     case "commit":
       return [m.commit];
+    case "rejoin":
+      return [m.incarnation];
     case "stale":
       return [];
   }

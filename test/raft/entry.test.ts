@@ -9,8 +9,10 @@ import {
   entryLength,
   makeEntry,
 } from "../../src/raft/entry.ts";
-import { asIndex, asTerm, type ClusterTime } from "../../src/raft/types.ts";
+import { encodeConfiguration, simpleConfiguration } from "../../src/raft/membership.ts";
+import { asIndex, asTerm, type ClusterTime, type NodeId } from "../../src/raft/types.ts";
 
+const configuration = encodeConfiguration(simpleConfiguration(["n1" as NodeId]));
 const fields: EntryFields = {
   index: asIndex(7),
   term: asTerm(3),
@@ -27,7 +29,7 @@ describe("an entry", () => {
   test.each([
     ["a command", fields],
     ["without data", { ...fields, kind: "noop", data: new Uint8Array(0) }],
-    ["a configuration", { ...fields, kind: "config" }],
+    ["a configuration", { ...fields, kind: "config", data: configuration }],
     ["with numbers of zero", numbers(0)],
     ["with numbers beyond 2^32", numbers(2 ** 32 + 5)],
     ["with the largest numbers", numbers(Number.MAX_SAFE_INTEGER)],

@@ -160,16 +160,18 @@ export class Machine {
     const first = log.base.index > 0 ? ` first=${log.base.index + 1}` : "";
     const durable = log.durable < log.lastIndex ? ` disk=${log.durable}` : "";
     const applied = log.applied < log.committed ? ` applied=${log.applied}` : "";
+    const doubt = this.raft.core.doubt === null ? "" : " in-doubt";
     const last = `last=${log.lastIndex}@${log.lastTerm} commit=${log.committed}`;
-    return `${this.id}@${term} ${role.kind}${leader}${first} ${last}${applied}${durable}`;
+    return `${this.id}@${term} ${role.kind}${leader}${doubt}${first} ${last}${applied}${durable}`;
   }
 
   /** How far the leader believes the others to be: `n2 replicate 5→6`, matched and next. */
   progress(): readonly string[] {
     const role = this.raft?.core.role;
     if (role?.kind !== "leader") return [];
-    return [...role.progress].map(([id, { mode, matched, next, unanswered }]) => {
-      return `  ${id} ${mode} ${matched}→${next}${unanswered ? " waiting" : ""}`;
+    return [...role.progress].map(([id, { mode, matched, next, unanswered, doubt }]) => {
+      const trust = doubt === null ? "" : " in-doubt";
+      return `  ${id} ${mode} ${matched}→${next}${unanswered ? " waiting" : ""}${trust}`;
     });
   }
 
@@ -194,6 +196,7 @@ export class Machine {
         more = true;
       }
     }
+    if (this.raft?.core.doubt === null && !this.isWriting) this.disk.trust();
     const state = this.state();
     if (state !== this.shown || effects.length > 0) this.world.print(state);
     this.shown = state;

@@ -1,12 +1,14 @@
 /**
  * How scripts write what Raft says: `index@term` for places in the log, `n1@3→n2 append …` for a
  * message of term 3. An entry is `4@2` (a no-op), `4@2:a` (a command) or `4@2:{n1,n2}` (a
- * configuration; `{n1,n2|n2,n3+n4}` is in the middle of a change and has the learner n4).
+ * configuration; `{n1,n2|n2,n3+n4}` is in the middle of a change and has the learner n4), or
+ * `4@2:n3?x` (n3, in doubt, asks under its incarnation x).
  */
 import { byteString, bytesOf } from "../../src/lib/bytes.ts";
 import { type Entry, makeEntry } from "../../src/raft/entry.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../src/raft/membership.ts";
 import type { Body, Message } from "../../src/raft/message.ts";
+import { decodeRejoin, encodeRejoin } from "../../src/raft/rejoin.ts";
 import {
   asIndex,
   asTerm,
@@ -77,6 +79,11 @@ export function parseEntry(text: string): Entry {
   const time = (place.index * ENTRY_MS) as ClusterTime;
   if (colon < 0) return makeEntry({ ...place, time, kind: "noop", data: new Uint8Array(0) });
   const content = text.slice(colon + 1);
+  if (content.includes("?")) {
+    const [id = "", incarnation = ""] = content.split("?");
+    const data = encodeRejoin({ id: id as NodeId, incarnation });
+    return makeEntry({ ...place, time, kind: "rejoin", data });
+  }
   if (!content.startsWith("{")) {
     return makeEntry({ ...place, time, kind: "command", data: bytesOf(content) });
   }
@@ -101,6 +108,10 @@ export function showContent(entry: Entry): string {
       return `:${byteString(entry.data)}`;
     case "config":
       return `:${showConfiguration(decodeConfiguration(entry.data))}`;
+    case "rejoin": {
+      const { id, incarnation } = decodeRejoin(entry.data);
+      return `:${id}?${incarnation}`;
+    }
   }
 }
 
@@ -123,6 +134,7 @@ function showBody(m: Body): string {
       return ` prev=${m.prevIndex}@${m.prevTerm}${entries} commit=${m.commit}`;
     }
     case "appended":
+    case "copied":
       return ` matched=${m.matched}`;
     case "refused":
       return ` prev=${m.prevIndex} hint=${m.hint}@${m.hintTerm}`;
@@ -134,6 +146,8 @@ function showBody(m: Body): string {
       return ` commit=${m.commit}`;
     case "snapshot":
       return ` last=${showPosition(m.meta)} ${showConfiguration(m.meta.configuration)}`;
+    case "rejoin":
+      return ` as=${m.incarnation}`;
     case "stale":
       return "";
   }
@@ -151,6 +165,8 @@ export const MESSAGE_TYPES: readonly Body["type"][] = [
   "heard",
   "commit",
   "snapshot",
+  "copied",
+  "rejoin",
   "stale",
 ];
 
@@ -179,7 +195,10 @@ export function parseBody(type: Body["type"], fields: Fields): Body {
       return { type, prevIndex, prevTerm, entries, commit: index("commit") };
     }
     case "appended":
+    case "copied":
       return { type, matched: index("matched") };
+    case "rejoin":
+      return { type, incarnation: text("as") };
     case "refused": {
       const { index: hint, term: hintTerm } = parsePosition(text("hint"));
       return { type, prevIndex: index("prev"), hint, hintTerm };

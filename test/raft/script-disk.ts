@@ -6,6 +6,7 @@ import type { HardState, Index, Position, SnapshotMeta, Term } from "../../src/r
 
 export class ScriptDisk {
   hardState: HardState;
+  private doubt: string | null;
   private snapshot: SnapshotMeta | null;
   private base: Position;
   private entries: readonly Entry[];
@@ -15,6 +16,21 @@ export class ScriptDisk {
     this.snapshot = saved.snapshot;
     this.base = saved.base;
     this.entries = saved.entries;
+    this.doubt = saved.doubt;
+  }
+
+  /** Everything is gone; the node has a new incarnation. */
+  lose(incarnation: string): void {
+    this.hardState = nothingSaved.hardState;
+    this.snapshot = null;
+    this.base = nothingSaved.base;
+    this.entries = [];
+    this.doubt = incarnation;
+  }
+
+  /** The node is certain again, and what that rests on is on this disk. */
+  trust(): void {
+    this.doubt = null;
   }
 
   get lastIndex(): number {
@@ -48,7 +64,7 @@ export class ScriptDisk {
   }
 
   recover(): Saved {
-    const { hardState, snapshot, base, entries } = this;
-    return { hardState, snapshot, base, entries };
+    const { hardState, snapshot, base, entries, doubt } = this;
+    return { hardState, snapshot, base, entries, doubt };
   }
 }

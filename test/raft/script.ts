@@ -107,6 +107,8 @@ class Script implements World {
     sync: (line) => this.each(line, (machine) => this.endAsync(machine)),
     persist: ({ words: [who, count = "100"] }) => this.node(who).persist(Number(count)),
     crash: (line) => this.each(line, (machine) => machine.crash()),
+    lose: ({ words: [who], fields }) =>
+      this.disks.get(who as NodeId)?.lose(fields.get("as") ?? "new"),
     restart: (line) => this.each(line, (machine) => machine.start()),
     pause: (line) => this.each(line, (machine) => (machine.paused = true)),
     resume: (line) => this.each(line, (machine) => (machine.paused = false)),
@@ -219,6 +221,7 @@ class Script implements World {
       snapshot: position === null ? null : { ...position, time, configuration },
       base: base === undefined ? (position ?? NOWHERE) : parsePosition(base),
       entries: parseEntries(fields.get("log") ?? ""),
+      doubt: fields.get("doubt") ?? null,
     };
   }
 

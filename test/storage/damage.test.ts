@@ -63,7 +63,7 @@ function found(changed: Files): string {
   }));
   const log = recoverLog(segments);
   if (log.kind === "problem") return log.line;
-  const saved: Saved = { ...log, snapshot: null };
+  const saved: Saved = { ...log, snapshot: null, doubt: null };
   return summary(saved);
 }
 

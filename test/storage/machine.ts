@@ -125,13 +125,13 @@ function found(state: State, { snapshot, base }: Saved): string {
   const isBehind = snapshot !== null && snapshot.term > state.hardState.term;
   const hardState = isBehind ? { term: snapshot.term, vote: null } : state.hardState;
   if (snapshot !== null && termAt(state, snapshot.index) !== snapshot.term) {
-    return summary({ hardState, snapshot, base: snapshot, entries: [] });
+    return summary({ hardState, snapshot, base: snapshot, entries: [], doubt: null });
   }
   // Entries behind a snapshot may be gone; which, is for the released segments to say.
   if (base.index > (snapshot?.index ?? 0)) return "a log that begins after the snapshot";
   if (termAt(state, base.index) !== base.term) return "a log that begins with another entry";
   const entries = state.entries.filter(({ index }) => index > base.index);
-  return summary({ hardState, snapshot, base, entries });
+  return summary({ hardState, snapshot, base, entries, doubt: null });
 }
 
 function termAt({ base, entries }: State, index: number): number | undefined {

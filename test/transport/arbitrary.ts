@@ -96,6 +96,8 @@ export const byType: Record<Exclude<Message["type"], "snapshot">, fc.Arbitrary<M
   heard: of("heard", { readSeq: number }),
   commit: of("commit", { commit: index }),
   stale: of("stale", {}),
+  copied: of("copied", { matched: index }),
+  rejoin: of("rejoin", { incarnation: fc.stringMatching(/^[0-9a-f]{0,40}$/) }),
 } as Record<string, fc.Arbitrary<Message>> as never;
 
 export const message: fc.Arbitrary<Message> = fc.oneof(...Object.values(byType));

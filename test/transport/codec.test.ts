@@ -58,7 +58,7 @@ describe("what is encoded is decoded", () => {
     const meta = { ...at, configuration };
     const snapshot: Message = { ...envelope, term: 1 as Term, type: "snapshot", meta };
     expect(() => encodeMessages([snapshot])).toThrow(AssertionError);
-    expect(() => decode(tuple(11, 1, 1))).toThrow("unknown message type 11");
+    expect(() => decode(tuple(13, 1, 1))).toThrow("unknown message type 13");
   });
 });
 
