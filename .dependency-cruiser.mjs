@@ -105,7 +105,7 @@ export default {
     parser: "swc",
     doNotFollow: { path: "node_modules" },
     // They run whole programs, and their `await using` is more than the parser's walker knows.
-    exclude: { path: "^test/(cli|program|integration|docker)/" },
+    exclude: { path: "^test/(cli|program|integration|docker|chaos)/" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
       conditionNames: ["import", "node", "default", "types"],

@@ -12,7 +12,7 @@ PEER_PORT ?= 5001
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help install run start kill-leader up down check test format build clean sim bench npm docker
+.PHONY: help install run start kill-leader up down check test format build clean sim chaos fuzz model mutants bench npm docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,20 @@ test: $(stamp) ## All tests: unit, integration, and docker where an engine answe
 
 sim: $(stamp) ## Simulate clusters in trouble: make sim SECONDS=60
 	@node_modules/.bin/node test/sim/main.ts --seconds $(or $(SECONDS),60)
+
+fuzz: $(stamp) ## Feed all decoders with damaged bytes: make fuzz SECONDS=60
+	@node_modules/.bin/node test/fuzz/main.ts --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+model: $(stamp) ## Go through all behaviours of small clusters: make model SECONDS=300
+	@node_modules/.bin/node test/model/main.ts --seconds $(or $(SECONDS),300)
+
+mutants: $(stamp) ## Plant bugs and see that the tests find them: make mutants ONLY=E1 JOBS=2
+	@node_modules/.bin/node test/mutants/main.ts --only "$(ONLY)" --jobs $(or $(JOBS),1) \
+		$(if $(LAYER),--layer $(LAYER)) $(if $(RECORD),--record) $(if $(SECONDS),--seconds $(SECONDS))
+
+chaos: $(stamp) ## Break a cluster of real processes: make chaos SECONDS=600 NODES=5
+	@node_modules/.bin/node test/chaos/main.ts --seconds $(or $(SECONDS),60) \
+		--nodes $(or $(NODES),3) $(if $(SEED),--seed $(SEED))
 
 bench: $(stamp) ## Measure three nodes beside a bare Fastify
 	@node_modules/.bin/node bench/main.ts

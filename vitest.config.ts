@@ -1,7 +1,25 @@
-/** Three projects, run one after another: unit, integration (real processes), docker. */
+/** Projects, run one after another: unit, integration (real processes), chaos, docker. */
 import { defineConfig } from "vitest/config";
 
-const unitFolders = "lib,raft,storage,kv,node,transport,service,http,sim,program,cli";
+const unitFolders = [
+  "lib",
+  "raft",
+  "storage",
+  "kv",
+  "node",
+  "transport",
+  "service",
+  "http",
+  "sim",
+  "program",
+  "cli",
+  "fuzz",
+  "model",
+  "mutants",
+  "checker",
+  "repair",
+  "scenarios",
+].join(",");
 const report = process.env["TEST_REPORT"];
 
 /** Tests that start servers share the machine's ports and disk, so one file runs at a time. */
@@ -34,6 +52,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          ...oneFileAtATime,
+          testTimeout: 240_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: "docker",
           include: ["test/docker/**/*.test.ts"],
           // Its janitor is an image from the internet; the tests clean up by themselves.
@@ -41,7 +69,7 @@ export default defineConfig({
           ...oneFileAtATime,
           testTimeout: 180_000,
           hookTimeout: 300_000, // The first one builds the image.
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -103,6 +103,8 @@ function statusOf(service: KvService, about: About) {
     leader: raft.leader,
     leader_url: service.leaderUrl,
     last_contact_ms: raft.lastContactMs === null ? null : Math.ceil(raft.lastContactMs),
+    in_doubt: raft.inDoubt,
+    disk_hangs: raft.diskHangs,
     revision: store.revision,
     compact_revision: store.compactRevision,
     keys: store.keys,
@@ -116,6 +118,7 @@ function statusOf(service: KvService, about: About) {
       snapshot: raft.snapshotIndex,
       bytes: raft.logBytes,
     },
+    scrub: service.scrubStatus(),
     voters: raft.configuration.voters,
     learners: raft.configuration.learners,
   };

@@ -7,10 +7,11 @@
  * first time, and never listens to another one under the same name.
  */
 import { byteString, bytesOf } from "../lib/bytes.ts";
+import { crc32c } from "../lib/crc32c.ts";
 import { majority } from "../raft/quorum.ts";
 import { isNodeId, type NodeId } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
-import { StorageError } from "../storage/storage-error.ts";
+import { DamageError } from "../storage/storage-error.ts";
 import type { Wal } from "../storage/wal.ts";
 
 /** What the data directory says of its node. */
@@ -20,37 +21,34 @@ export interface NodeIdentity {
   readonly incarnation: string;
   /** It has been part of the cluster, so there must be a log. */
   readonly joined: boolean;
+  /**
+   * Since which entry of the log the cluster knows this incarnation: 0 for the first of a node,
+   * else that of the entry which ended its doubt. Null: it is in doubt.
+   */
+  readonly since: number | null;
 }
 
 const IDENTITY_FILE = "identity.json";
 const PEERS_FILE = "peers.json";
 
-/** The data directory's identity; null where it is new. Throws StorageError if it is damaged. */
+/** The data directory's identity; null where it is new. Throws DamageError if it is damaged. */
 export function readIdentity(disk: Disk): NodeIdentity | null {
   if (!disk.list().includes(IDENTITY_FILE)) return null;
-  const { cluster, id, incarnation, joined } = readJson(disk, IDENTITY_FILE);
+  const { cluster, id, incarnation, joined, since } = readJson(disk, IDENTITY_FILE);
   const isWhole =
     typeof cluster === "string" &&
     typeof id === "string" &&
     isNodeId(id) &&
     typeof incarnation === "string" &&
-    typeof joined === "boolean";
-  if (!isWhole) throw new StorageError(`${IDENTITY_FILE} is damaged; nothing was changed`);
-  return { cluster, id, incarnation, joined };
+    typeof joined === "boolean" &&
+    (since === null || typeof since === "number");
+  if (!isWhole) throw new DamageError(`${IDENTITY_FILE} is damaged`);
+  return { cluster, id, incarnation, joined, since };
 }
 
 /** Writes it down; `done` when it is durable. */
 export function writeIdentity(disk: Disk, identity: NodeIdentity, done: () => void): void {
   writeJson(disk, { name: IDENTITY_FILE, value: { ...identity } }, done);
-}
-
-/** Throws StorageError where a log must be there, and is not. */
-export function checkLogIsThere(identity: NodeIdentity, wal: Wal): void {
-  if (!identity.joined || wal.counters().segments > 0) return;
-  throw new StorageError(
-    `the log of ${identity.id} is missing, and with it what this node has promised to others; ` +
-      "restore the data directory, or start the node with an empty one under a new name",
-  );
 }
 
 /**
@@ -87,88 +85,124 @@ export function mayStart(
   return known.length >= needed ? "yes" : "wait";
 }
 
-/** The incarnation of each peer, as this node has first heard it. */
+/** A node, as it presents itself. */
+interface Presented {
+  readonly incarnation: string;
+  /** See NodeIdentity. */
+  readonly since: number | null;
+}
+
+/** What is known of a peer. */
+interface Known {
+  readonly incarnation: string;
+  readonly since: number;
+}
+
+/**
+ * The incarnation of each peer, as this node has first heard it, or as the cluster has agreed on it
+ * since: one that ended its doubt later replaces the one before.
+ */
 export class PeerBook {
   private readonly disk: Disk;
-  private readonly known: Map<NodeId, string>;
-  private readonly durable: Set<NodeId>;
+  private readonly known: Map<NodeId, Known>;
+  /** What is on disk of it. */
+  private readonly durable: Map<NodeId, Known>;
   private writing = false;
   private waiting: { readonly id: NodeId; readonly done: () => void }[] = [];
 
-  /** Reads what is on disk. Throws StorageError if it is damaged. */
+  /** Reads what is on disk. Throws DamageError if that cannot be read. */
   constructor(disk: Disk) {
     this.disk = disk;
     this.known = new Map();
     if (disk.list().includes(PEERS_FILE)) {
-      for (const [id, incarnation] of Object.entries(readJson(disk, PEERS_FILE))) {
-        if (!isNodeId(id) || typeof incarnation !== "string") {
-          throw new StorageError(`${PEERS_FILE} is damaged; nothing was changed`);
-        }
-        this.known.set(id, incarnation);
+      for (const [id, peer] of Object.entries(readJson(disk, PEERS_FILE))) {
+        if (!isNodeId(id) || !isKnown(peer)) throw new DamageError(`${PEERS_FILE} is damaged`);
+        this.known.set(id, peer);
       }
     }
-    this.durable = new Set(this.known.keys());
+    this.durable = new Map(this.known);
+  }
+
+  /** Renames a file that cannot be read. `done` when that is durable. */
+  static setAside(disk: Disk, done: () => void): void {
+    disk.rename(PEERS_FILE, `${PEERS_FILE}.damaged`, done);
   }
 
   /** The incarnation under which `id` is known, if it ever was heard. */
   incarnationOf(id: NodeId): string | null {
-    return this.known.get(id) ?? null;
+    return this.known.get(id)?.incarnation ?? null;
   }
 
   /**
    * Whether to listen to `from`. `later`: it is being written down, and must ask again. `no`: its
-   * name belongs to another data directory.
+   * name belongs to another data directory. A node in doubt may always speak, as it does not count.
    */
-  admit(from: NodeId, incarnation: string): "yes" | "no" | "later" {
+  admit(from: NodeId, { incarnation, since }: Presented): "yes" | "no" | "later" {
+    if (since === null) return "yes";
     const known = this.known.get(from);
-    if (known === undefined) {
-      this.known.set(from, incarnation);
+    if (known === undefined || since > known.since) {
+      this.known.set(from, { incarnation, since });
       this.write();
       return "later";
     }
-    if (known !== incarnation) return "no";
-    return this.durable.has(from) ? "yes" : "later";
+    if (known.incarnation !== incarnation) return "no";
+    return this.durable.get(from) === known ? "yes" : "later";
   }
 
   /** Writes the incarnation down, if none is, and calls `done` when one is durable. */
-  record(from: NodeId, incarnation: string, done: () => void): void {
-    if (this.admit(from, incarnation) === "later") this.waiting.push({ id: from, done });
+  record(from: NodeId, presented: Presented, done: () => void): void {
+    if (this.admit(from, presented) === "later") this.waiting.push({ id: from, done });
     else done();
   }
 
   private write(): void {
     if (this.writing) return;
     this.writing = true;
-    const ids = [...this.known.keys()].sort();
-    const value = Object.fromEntries(ids.map((id) => [id, this.known.get(id)]));
-    writeJson(this.disk, { name: PEERS_FILE, value }, () => {
+    const written = new Map([...this.known].sort(([a], [b]) => (a < b ? -1 : 1)));
+    writeJson(this.disk, { name: PEERS_FILE, value: Object.fromEntries(written) }, () => {
       this.writing = false;
-      for (const id of ids) this.durable.add(id);
-      if (this.known.size > this.durable.size) this.write();
-      const ready = this.waiting.filter(({ id }) => this.durable.has(id));
-      this.waiting = this.waiting.filter(({ id }) => !this.durable.has(id));
+      for (const [id, known] of written) this.durable.set(id, known);
+      const isDurable = (id: NodeId) => this.durable.get(id) === this.known.get(id);
+      if (![...this.known.keys()].every(isDurable)) this.write();
+      const ready = this.waiting.filter(({ id }) => isDurable(id));
+      this.waiting = this.waiting.filter(({ id }) => !isDurable(id));
       for (const { done } of ready) done();
     });
   }
 }
 
+function isKnown(peer: unknown): peer is Known {
+  if (typeof peer !== "object" || peer === null) return false;
+  if (!("incarnation" in peer) || !("since" in peer)) return false;
+  return typeof peer.incarnation === "string" && typeof peer.since === "number";
+}
+
 function readJson(disk: Disk, name: string): Record<string, unknown> {
+  const bytes = disk.read(name);
   try {
-    return JSON.parse(byteString(disk.read(name)));
+    const { checksum, ...value } = JSON.parse(byteString(bytes)) as Record<string, unknown>;
+    if (checksum === checksumOf(value)) return value;
   } catch (cause) {
-    throw new StorageError(`${name} is damaged; nothing was changed`, { cause });
+    throw new DamageError(`${name} is damaged`, { cause });
   }
+  throw new DamageError(`${name} is damaged`);
+}
+
+/** So that a flipped bit does not make another name of a name. */
+function checksumOf(value: Readonly<Record<string, unknown>>): number {
+  return crc32c(bytesOf(JSON.stringify(value)));
 }
 
 /** Atomic: the file is either the old one or the new one. All text in it is ASCII. */
 function writeJson(
   disk: Disk,
-  file: { readonly name: string; readonly value: unknown },
+  file: { readonly name: string; readonly value: Readonly<Record<string, unknown>> },
   done: () => void,
 ): void {
   const temporary = `${file.name}.tmp`;
   disk.remove(temporary);
-  disk.append(temporary, [bytesOf(`${JSON.stringify(file.value, null, 2)}\n`)], () =>
+  const value = { ...file.value, checksum: checksumOf(file.value) };
+  disk.append(temporary, [bytesOf(`${JSON.stringify(value, null, 2)}\n`)], () =>
     disk.rename(temporary, file.name, done),
   );
 }

@@ -4,8 +4,9 @@ import type { RaftOptions } from "../raft/core.ts";
 import { Raft, type RaftStatus } from "../raft/raft.ts";
 import type { Disk } from "../storage/disk.ts";
 import { openStorage } from "../storage/open.ts";
+import { Scrub } from "../storage/scrub.ts";
 import { readSnapshotChunks } from "../storage/snapshot-files.ts";
-import { StorageError } from "../storage/storage-error.ts";
+import { DamageError, type StorageError } from "../storage/storage-error.ts";
 import type { Wal } from "../storage/wal.ts";
 import { RaftNode } from "./node.ts";
 import type { Runtime, StateMachine, Transport } from "./ports.ts";
@@ -18,6 +19,8 @@ export interface OpenNodeOptions<Result> {
   readonly snapshots: SnapshotLimits;
   /** A log file that has grown beyond this is followed by a new one. */
   readonly segmentBytesMax: number;
+  /** The incarnation of a node in doubt; null: it is certain of what it has promised. */
+  readonly doubt: string | null;
   readonly disk: Disk;
   readonly runtime: Runtime;
   readonly transport: Transport;
@@ -32,6 +35,8 @@ export interface OpenNode<Result> {
   readonly node: RaftNode<Result>;
   readonly raft: Raft;
   readonly wal: Wal;
+  /** To be called every SCRUB_STEP_MS. */
+  readonly scrub: Scrub;
   /** What recovery found and put right, each in one line for the operator. */
   readonly notes: readonly string[];
 }
@@ -54,7 +59,7 @@ export function openNode<Result>(
     onChunk: (chunk) => restorer.feed(chunk),
     onEnd: (problem) => {
       if (problem !== null) {
-        return done(new StorageError(`${snapshotName} cannot be read: ${problem.message}`));
+        return done(new DamageError(`${snapshotName} cannot be read: ${problem.message}`));
       }
       restorer.commit();
       finish();
@@ -78,10 +83,17 @@ function assemble<Result>(
     transport,
     limits: options.snapshots,
     now: () => runtime.now(),
-    release: (index) => wal.release(index),
+    wal,
     onEvent: options.onSnapshot,
+    onNotTaken: (name) => scrub.suspect(name),
+  });
+  const scrub = new Scrub({
+    disk,
+    wal,
+    snapshots: storage.snapshots,
+    heal: (damage, done) => snapshots.healFromMemory(damage, done),
   });
   const { onChange } = options;
   const node = new RaftNode({ raft, log: wal, transport, runtime, machine, snapshots, onChange });
-  return { node, raft, wal, notes: storage.notes };
+  return { node, raft, wal, scrub, notes: storage.notes };
 }

@@ -1,12 +1,15 @@
-/** When to take a snapshot, and how snapshots travel between nodes. */
-import { must } from "../lib/assert.ts";
+/** When to take a snapshot, how snapshots travel between nodes, and how they heal a disk. */
+import { assert, must } from "../lib/assert.ts";
 import { MalformedError } from "../lib/bytes.ts";
 import type { Core } from "../raft/core.ts";
 import type { Input } from "../raft/message.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Index, Millis, NodeId, SnapshotMeta, Term } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
+import type { Damage } from "../storage/scrub.ts";
+import { snapshotName } from "../storage/snapshot-files.ts";
 import type { SnapshotStore } from "../storage/snapshots.ts";
+import type { Wal } from "../storage/wal.ts";
 import { IncomingSnapshot, type SnapshotChunk } from "./incoming.ts";
 import type { Restorer, StateMachine, Transport } from "./ports.ts";
 
@@ -31,7 +34,9 @@ export type SnapshotEvent =
   | { readonly type: "sending"; readonly index: Index; readonly to: NodeId }
   | { readonly type: "sent"; readonly to: NodeId; readonly ok: boolean }
   | { readonly type: "received"; readonly index: Index; readonly from: NodeId }
-  | { readonly type: "installed"; readonly index: Index };
+  | { readonly type: "installed"; readonly index: Index }
+  | { readonly type: "damaged"; readonly file: string; readonly what: string }
+  | { readonly type: "healed"; readonly file: string };
 
 /** What it takes to keep the snapshots of the node `id`. */
 export interface SnapshotDeps {
@@ -42,10 +47,19 @@ export interface SnapshotDeps {
   readonly transport: Transport;
   readonly limits: SnapshotLimits;
   readonly now: () => Millis;
-  /** Entries up to here need not be kept on disk. */
-  readonly release: (index: Index) => void;
+  readonly wal: Pick<Wal, "release" | "write">;
   readonly onEvent: (event: SnapshotEvent) => void;
+  /** A peer did not take this snapshot to its end: the file may be damaged. */
+  readonly onNotTaken: (name: string) => void;
 }
+
+/** Damage on disk that waits for a snapshot, and who wants to know that it is healed. */
+interface Healing {
+  readonly damage: Damage;
+  readonly done: () => void;
+}
+
+const EVERYTHING = { bytes: Number.POSITIVE_INFINITY, entries: Number.POSITIVE_INFINITY };
 
 /** A received snapshot that is durable and read, waiting for Raft to want it. */
 interface Prepared {
@@ -58,6 +72,7 @@ export class Snapshots {
   private readonly deps: SnapshotDeps;
   private enqueue: (input: Input) => void = () => {};
   private saving: { readonly abort: () => void } | null = null;
+  private healing: Healing | null = null;
   private incoming: IncomingSnapshot | null = null;
   private incomingCount = 0;
   private prepared: Prepared[] = [];
@@ -78,6 +93,22 @@ export class Snapshots {
     const arriving = this.incoming?.meta ?? null;
     if (arriving !== null && arriving.index <= raft.core.log.committed) this.stopReceiving();
     if (this.saving !== null) return;
+    if (this.healing !== null) this.heal(raft, this.healing);
+    else this.saveIfDue(raft);
+  }
+
+  /**
+   * A file has changed on disk. What is in memory is whole: so a snapshot of the state as it is now
+   * is taken, and for damage of the log a new one begins behind it. `done` when that is durable and
+   * the damaged file of no use any more. One at a time.
+   */
+  healFromMemory(damage: Damage, done: () => void): void {
+    assert(this.healing === null, "one damage at a time");
+    this.deps.onEvent({ type: "damaged", file: damage.name, what: damage.what });
+    this.healing = { damage, done };
+  }
+
+  private saveIfDue(raft: Raft): void {
     const { limits } = this.deps;
     const { log, snapshot } = raft.core;
     const isLarge = log.bytes >= limits.logBytes;
@@ -88,7 +119,7 @@ export class Snapshots {
     }
     if (!isLarge && !this.isDue(raft)) return;
     const meta = raft.snapshotMeta();
-    if (meta !== null) this.save(meta);
+    if (meta !== null) this.save(meta, () => {});
   }
 
   /** Not before the log is half as large as what a snapshot would write: state can be large. */
@@ -107,6 +138,7 @@ export class Snapshots {
     onEvent({ type: "sending", index: file.meta.index, to: peer });
     transport.sendSnapshot(peer, { name: file.name, bytes: file.bytes, term }, (ok) => {
       unpin();
+      if (!ok) this.deps.onNotTaken(file.name);
       onEvent({ type: "sent", to: peer, ok });
       this.enqueue({ type: "snapshotSent", peer, ok });
     });
@@ -129,8 +161,9 @@ export class Snapshots {
       return answer({ type: "want", offset: 0 });
     }
     if (incoming.meta !== null && incoming.meta.index <= core.log.committed) {
+      // The sender would offer it for ever if it were told no: what it lacks is our answer.
       this.stopReceiving();
-      return answer({ type: "refused", reason: "not_wanted" });
+      return answer({ type: "want", offset: chunk.bytes });
     }
     const { isComplete, received } = incoming;
     incoming.write(data, (wanted) => {
@@ -148,8 +181,9 @@ export class Snapshots {
     this.deps.onEvent({ type: "installed", index: meta.index });
   }
 
-  private save(meta: SnapshotMeta): void {
-    const { store, machine, limits, now, onEvent, release } = this.deps;
+  /** `done` when the snapshot is durable; not called if another node's is installed meanwhile. */
+  private save(meta: SnapshotMeta, done: () => void): void {
+    const { store, machine, limits, now, onEvent, wal } = this.deps;
     const startedAt = now();
     const frozen = machine.freeze();
     let isFrozen = true;
@@ -158,12 +192,14 @@ export class Snapshots {
       isFrozen = false;
     };
     const writer = store.save({ meta, chunks: frozen.chunks() }, ({ bytes }) => {
-      if (this.saving === saving) this.saving = null;
+      const isWanted = this.saving === saving;
+      if (isWanted) this.saving = null;
       thaw();
-      release(store.releasable);
+      wal.release(store.releasable);
       onEvent({ type: "saved", index: meta.index, bytes, ms: now() - startedAt });
       const compactTo = Math.max(0, meta.index - limits.trailingEntries) as Index;
       this.enqueue({ type: "snapshotSaved", meta, compactTo });
+      if (isWanted) done();
     });
     const saving = {
       abort: () => {
@@ -172,6 +208,28 @@ export class Snapshots {
       },
     };
     this.saving = saving;
+  }
+
+  /** Where nothing was applied there is nothing to take a snapshot of: that is tried again. */
+  private heal(raft: Raft, { damage, done }: Healing): void {
+    const { store, wal, onEvent } = this.deps;
+    const { core } = raft;
+    const meta = raft.snapshotMeta() ?? core.snapshot;
+    if (meta === null) return;
+    const healed = () => {
+      onEvent({ type: "healed", file: damage.name });
+      done();
+    };
+    this.save(meta, () => {
+      this.healing = null;
+      if (damage.of === "snapshot") {
+        if (damage.name !== snapshotName(meta)) store.discard(damage.name);
+        return healed();
+      }
+      // All entries in memory were handed to the log, so these replace themselves.
+      const entries = core.log.batchFrom((meta.index + 1) as Index, EVERYTHING);
+      wal.write({ number: 0, hardState: null, reset: meta, entries }, healed);
+    });
   }
 
   private stopSaving(): void {

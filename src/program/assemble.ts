@@ -3,9 +3,10 @@ import { randomBytes } from "node:crypto";
 import type { Config } from "../config.ts";
 import { Prng } from "../lib/random.ts";
 import { type KvResult, KvStore } from "../kv/store.ts";
-import { checkLogIsThere, type NodeIdentity, PeerBook } from "../node/identity.ts";
+import type { PeerBook } from "../node/identity.ts";
 import { nodeRuntime } from "../node/node-runtime.ts";
-import { type OpenNode, openNode, type OpenNodeOptions } from "../node/open-node.ts";
+import type { OpenNode } from "../node/open-node.ts";
+import { openOrRepair, type Repaired, type RepairOptions } from "../node/repair.ts";
 import type { RaftNode } from "../node/node.ts";
 import type { NodeId } from "../raft/types.ts";
 import { KvService, serviceLimits } from "../service/kv-service.ts";
@@ -17,16 +18,18 @@ import type { HelloReply } from "../transport/call-codec.ts";
 import { HttpTransport, transportLimits } from "../transport/http-transport.ts";
 import { PeerCallError } from "../transport/peer-link.ts";
 import { ClientUrls } from "./client-urls.ts";
-import { identityFor } from "./first-start.ts";
+import { endDoubt, openPeerBook, tellFound } from "./damage.ts";
+import { identityFor, newIncarnation } from "./first-start.ts";
 import { failStop } from "./lifetime.ts";
 import { raftOptions, SEGMENT_BYTES_MAX, snapshotLimits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import { changeLine, SlowDisk, snapshotLine } from "./report.ts";
+import { Self } from "./self.ts";
 
 /** What a node is made of. */
 export interface Parts {
   readonly disk: NodeDisk;
-  readonly identity: NodeIdentity;
+  readonly self: Self;
   readonly book: PeerBook;
   readonly transport: HttpTransport;
   readonly opened: OpenNode<KvResult>;
@@ -48,20 +51,19 @@ export async function assemble(config: Config, log: Log): Promise<Parts> {
     fail: (_error, what) => failStop(log, new StorageError(what)),
     onSync: (ms) => slowDisk.onSync(ms),
   });
-  const identity = await identityFor(disk, config);
-  const book = new PeerBook(disk);
+  const self = new Self(await identityFor(disk, config, log));
+  const book = await openPeerBook(disk, log);
   const random = new Prng(randomBytes(16).toString("hex"));
   let node: RaftNode<KvResult> | null = null;
   const transport = new HttpTransport({
-    self: identity,
+    self,
     limits: transportLimits(config.heartbeatMs),
     random,
     readAt: (name, range, done) => disk.readAt(name, range, done),
     onUnreachable: (peer) => node?.unreachable(peer),
-    onRefused: (_peer, code, text) => {
-      // That happens once, when two nodes meet for the first time.
-      log[code === "INCARNATION_PENDING" ? "debug" : "error"](`refused: ${text}`);
-    },
+    // That a name is pending happens once, when two nodes meet for the first time.
+    onRefused: (_peer, code, text) =>
+      log[code === "INCARNATION_PENDING" ? "debug" : "error"](`refused: ${text}`),
   });
   const clientUrls = new ClientUrls(async (peer) => {
     return (await hello(transport, peer))?.clientUrl ?? null;
@@ -69,11 +71,13 @@ export async function assemble(config: Config, log: Log): Promise<Parts> {
   clientUrls.set(config.name, config.clientUrl);
   const leaders = new LeaderWatch(config.name);
   const store = new KvStore();
-  const opened = await open({
+  const { opened, identity, damage } = await open({
+    identity: self.identity,
+    newIncarnation,
     raft: raftOptions(config),
     random,
     snapshots: snapshotLimits(config),
-    segmentBytesMax: SEGMENT_BYTES_MAX,
+    segmentBytesMax: Math.min(SEGMENT_BYTES_MAX, config.snapshotBytes),
     disk,
     runtime: nodeRuntime,
     transport,
@@ -81,23 +85,25 @@ export async function assemble(config: Config, log: Log): Promise<Parts> {
     onChange: (now, before) => {
       log.info(changeLine(now, before));
       leaders.update(now);
+      if (before.inDoubt && !now.inDoubt) endDoubt({ disk, self, opened }, now, log);
       if (now.leader !== null && now.leader !== now.id) void clientUrls.refresh(now.leader);
     },
-    onSnapshot: (event) => log.info(snapshotLine(event)),
+    onSnapshot: (event) => log[event.type === "damaged" ? "error" : "info"](snapshotLine(event)),
   });
-  checkLogIsThere(identity, opened.wal);
-  for (const note of opened.notes) log.warn(note);
+  self.become(identity);
+  tellFound({ damage, self, opened }, log);
   node = opened.node;
   const service = new KvService({
     node,
     store,
-    calls: transport.calls,
     leaders,
+    calls: transport.calls,
     clock: nodeClock,
     limits: serviceLimits(config.electionMs),
     clientUrlOf: (id) => clientUrls.of(id),
+    scrubStatus: () => opened.scrub.counters(),
   });
-  return { disk, identity, book, transport, opened, service, clientUrls };
+  return { disk, self, book, transport, opened, service, clientUrls };
 }
 
 /** Asks a node who it is. Null: it does not answer. */
@@ -110,11 +116,11 @@ export async function hello(transport: HttpTransport, peer: NodeId): Promise<Hel
   }
 }
 
-function open(options: OpenNodeOptions<KvResult>): Promise<OpenNode<KvResult>> {
+function open(options: RepairOptions<KvResult>): Promise<Repaired<KvResult>> {
   return new Promise((resolve, reject) => {
-    openNode(options, (opened) => {
-      if (opened instanceof StorageError) reject(opened);
-      else resolve(opened);
+    openOrRepair(options, (repaired) => {
+      if (repaired instanceof StorageError) reject(repaired);
+      else resolve(repaired);
     });
   });
 }

@@ -9,9 +9,11 @@ import {
   readIdentity,
   writeIdentity,
 } from "../node/identity.ts";
+import { canBeHelped, recoverIdentity } from "../node/repair.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
 import { StorageError } from "../storage/storage-error.ts";
+import type { Log } from "./log.ts";
 
 /** Between two rounds of questions. */
 const PAUSE_MS = 200;
@@ -23,16 +25,22 @@ export function clusterIdOf(initialCluster: Config["initialCluster"]): string {
 }
 
 /** The directory's identity, made now if it is new. Throws StorageError if it is another node's. */
-export async function identityFor(disk: Disk, config: Config): Promise<NodeIdentity> {
+export async function identityFor(
+  disk: Disk,
+  config: Config,
+  log: Pick<Log, "error">,
+): Promise<NodeIdentity> {
   const { name, dataDir, initialCluster } = config;
   const cluster = clusterIdOf(initialCluster);
-  const found = readIdentity(disk);
+  const incarnation = newIncarnation();
+  const fresh = { cluster, id: name, incarnation, joined: false, since: 0 };
+  const { identity: found, damage } = await readOrRecover(disk, fresh, initialCluster.size);
+  if (damage !== null)
+    log.error(`${damage}; set aside as *.damaged, with the log of whoever it was`);
   if (found === null) {
     checkIsEmpty(disk, dataDir);
-    const incarnation = randomBytes(12).toString("hex");
-    const identity = { cluster, id: name, incarnation, joined: false };
-    await new Promise<void>((resolve) => writeIdentity(disk, identity, resolve));
-    return identity;
+    await new Promise<void>((resolve) => writeIdentity(disk, fresh, resolve));
+    return fresh;
   }
   if (found.id !== name) {
     throw new StorageError(
@@ -49,29 +57,54 @@ export async function identityFor(disk: Disk, config: Config): Promise<NodeIdent
   return found;
 }
 
+export function newIncarnation(): string {
+  return randomBytes(12).toString("hex");
+}
+
+interface Recovered {
+  readonly identity: NodeIdentity | null;
+  readonly damage: string | null;
+}
+
+function readOrRecover(disk: Disk, fresh: NodeIdentity, voters: number): Promise<Recovered> {
+  if (!canBeHelped(voters)) return Promise.resolve({ identity: readIdentity(disk), damage: null });
+  return new Promise((resolve) => {
+    recoverIdentity(disk, fresh, (identity, damage) => resolve({ identity, damage }));
+  });
+}
+
 /** What a node with a new data directory asks the others. */
 export interface FirstQuestions {
   readonly identity: NodeIdentity;
   readonly voters: readonly NodeId[];
   /** Null: the node did not answer. */
-  readonly hello: (peer: NodeId) => Promise<Hello | null>;
+  readonly hello: (peer: NodeId) => Promise<Answer | null>;
   /** There are not enough answers yet. Called once. */
   readonly onWaiting: () => void;
+  /** Who was heard so lately is alive, under whatever data directory. */
+  readonly inUseMs: number;
+}
+
+interface Answer extends Hello {
+  readonly silentMs: number | null;
 }
 
 /**
- * Waits until a majority of the voters knows of no other data directory of this node. Throws
- * StorageError where one of them does. Rejects with an AbortError when the signal fires.
+ * Waits until the others say what is to become of the new data directory: `new`: the node takes its
+ * part for the first time. `lost`: it had another before, and goes on in doubt. Throws StorageError
+ * where the other one is in use, or nobody could end the doubt. Rejects with an AbortError when the
+ * signal fires.
  */
 export async function permissionToStart(
   questions: FirstQuestions,
   signal: AbortSignal,
-): Promise<void> {
-  const { identity, voters, hello, onWaiting } = questions;
+): Promise<"new" | "lost"> {
+  const { identity, voters, hello, onWaiting, inUseMs } = questions;
   const { id, incarnation } = identity;
-  const answers = new Map<NodeId, Hello>();
+  const others = voters.filter((voter) => voter !== id);
+  const answers = new Map<NodeId, Answer>();
+  let knownAt: number | null = null;
   for (let round = 0; ; round++) {
-    const others = voters.filter((voter) => voter !== id);
     await Promise.all(
       others.map(async (peer) => {
         const answer = await hello(peer);
@@ -79,17 +112,35 @@ export async function permissionToStart(
       }),
     );
     const verdict = mayStart({ incarnation, voters }, answers);
-    if (verdict === "yes") return;
+    if (verdict === "yes") return "new";
     if (verdict === "lost") {
-      throw new StorageError(
-        `the cluster knows ${id} with another data directory. If that one is lost, so are its ` +
-          "promises, and this node must not vote again under its name: restore the directory. " +
-          `If it is in use, ${id} is taken: choose another --name`,
-      );
+      if (!canBeHelped(voters.length)) throw beyondHelp(id);
+      const silent = [...answers.values()].map(({ silentMs }) => silentMs ?? inUseMs);
+      if (Math.min(...silent) >= inUseMs) return "lost";
+      knownAt ??= performance.now();
+      if (performance.now() - knownAt > IN_USE_FACTOR * inUseMs) throw inUse(id);
+    } else if (round === 0) {
+      onWaiting();
     }
-    if (round === 0) onWaiting();
     await sleep(PAUSE_MS, undefined, { signal });
   }
+}
+
+/** Who is still heard after waiting so many times as long as a dead node could seem alive. */
+const IN_USE_FACTOR = 3;
+
+function inUse(id: NodeId): StorageError {
+  return new StorageError(
+    `${id} runs already, with another data directory: choose another --name, or end the other one`,
+  );
+}
+
+function beyondHelp(id: NodeId): StorageError {
+  return new StorageError(
+    `the cluster knows ${id} with another data directory. If that one is lost, so are its ` +
+      "promises, and in a cluster this small the others cannot make them good: restore the " +
+      "directory from a copy",
+  );
 }
 
 /** A directory with files of unknown origin is left alone. */

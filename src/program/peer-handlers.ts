@@ -12,6 +12,8 @@ export interface PeerTarget {
   readonly self: Identity;
   readonly clientUrl: string;
   readonly book: PeerBook;
+  /** For how long the known incarnation of a peer was not heard; null: not since the start. */
+  silentMs(id: NodeId): number | null;
   readonly node: Pick<
     RaftNode<unknown>,
     "receive" | "receiveSnapshot" | "submit" | "awaitCommit" | "readIndex" | "status"
@@ -41,16 +43,18 @@ export function peerHandlers(target: PeerTarget): PeerHandlers {
       return target.isRunning() ? acceptReadIndex(node) : refused();
     },
 
-    async onHello({ from, incarnation }) {
+    async onHello(sender) {
+      const { from } = sender;
       // Whoever asks is remembered before it may rely on the answer; strangers are not.
       if (target.isMember(from)) {
-        await new Promise<void>((resolve) => book.record(from, incarnation, resolve));
+        await new Promise<void>((resolve) => book.record(from, sender, resolve));
       }
       return {
         name: self.id,
         incarnation: self.incarnation,
         fresh: !target.isRunning(),
         knownIncarnation: book.incarnationOf(from),
+        silentMs: target.silentMs(from),
         clientUrl,
       };
     },

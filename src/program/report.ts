@@ -41,6 +41,10 @@ export function snapshotLine(event: SnapshotEvent): string {
       return `snapshot ${event.index} received from ${event.from}`;
     case "installed":
       return `snapshot ${event.index} installed: it is the state now`;
+    case "damaged":
+      return `${event.file} is damaged on disk (${event.what}): it is written anew from memory`;
+    case "healed":
+      return `${event.file} is replaced: nothing was lost`;
     default:
       return unreachable(event);
   }

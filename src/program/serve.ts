@@ -6,13 +6,17 @@ import { clientServerLimits } from "../http/limits.ts";
 import { createClientServer } from "../http/server.ts";
 import { ServiceHolder } from "../http/service-holder.ts";
 import { join } from "../node/identity.ts";
+import { inDoubt } from "../node/repair.ts";
 import { nodeRuntime } from "../node/node-runtime.ts";
 import type { NodeId } from "../raft/types.ts";
+import { SCRUB_STEP_MS } from "../storage/scrub.ts";
 import { createPeerServer, peerServerLimits } from "../transport/peer-server.ts";
 import { assemble, hello, type Parts } from "./assemble.ts";
 import type { Address } from "./config-values.ts";
+import { DOUBT_LINE } from "./damage.ts";
 import { drainable } from "./drain.ts";
 import { permissionToStart } from "./first-start.ts";
+import { LastHeard } from "./last-heard.ts";
 import { failStop, type Running, StartError } from "./lifetime.ts";
 import { DRAIN_MS } from "./limits.ts";
 import type { Log } from "./log.ts";
@@ -37,7 +41,7 @@ const CLIENT_URLS_MS = 1_000;
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, log, signal } = options;
   const parts = await assemble(config, log);
-  const { identity, opened, transport, service } = parts;
+  const { self, opened, transport, service } = parts;
   const holder = new ServiceHolder();
   let isRunning = false;
   const clients = clientServer(holder, options);
@@ -49,11 +53,16 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const others = new Map(config.initialCluster);
   others.delete(config.name);
   transport.setPeers(others);
-  if (!identity.joined) await firstStart(parts, options);
+  if (!self.joined) await firstStart(parts, options);
   signal.throwIfAborted();
   isRunning = true;
   holder.serve(service);
-  const stops = [opened.node.start(), service.start(), ...startReports(parts, options)];
+  const stops = [
+    opened.node.start(),
+    service.start(),
+    nodeRuntime.every(SCRUB_STEP_MS, () => opened.scrub.step()),
+    ...startReports(parts, options),
+  ];
   return {
     async stop() {
       holder.stop();
@@ -68,19 +77,29 @@ export async function serve(options: ServeOptions): Promise<Running> {
 
 /** A new data directory: asks the others, then is a part of the cluster for good. */
 async function firstStart(parts: Parts, { config, log, signal }: ServeOptions): Promise<void> {
-  const { disk, identity, opened, transport } = parts;
+  const { disk, self, opened, transport } = parts;
   const voters = [...config.initialCluster.keys()];
   const onWaiting = () => {
     log.info("waiting for the other members, to start for the first time");
   };
   const questions = {
-    identity,
+    identity: self.identity,
     voters,
     hello: (peer: NodeId) => hello(transport, peer),
     onWaiting,
+    inUseMs: 2 * config.electionMs,
   };
-  await permissionToStart(questions, signal);
+  const answer = await permissionToStart(questions, signal);
+  const { incarnation } = self;
+  let { identity } = self;
+  if (answer === "lost") {
+    log.error("the data directory is new, but this node is not: what was in it is lost");
+    log.warn(DOUBT_LINE);
+    identity = inDoubt(identity, incarnation);
+    opened.raft.enterDoubt(incarnation);
+  }
   await new Promise<void>((resolve) => join(disk, { identity, wal: opened.wal }, resolve));
+  self.become({ ...identity, joined: true });
 }
 
 function clientServer(holder: ServiceHolder, { config, log }: ServeOptions): FastifyInstance {
@@ -93,7 +112,8 @@ function clientServer(holder: ServiceHolder, { config, log }: ServeOptions): Fas
 }
 
 function peerServer(parts: Parts, config: Config, isRunning: () => boolean): FastifyInstance {
-  const { identity: self, book, opened } = parts;
+  const { self, book, opened } = parts;
+  const lastHeard = new LastHeard();
   const { node } = opened;
   const { clientUrl } = config;
   const isMember = (from: NodeId) => config.initialCluster.has(from);
@@ -101,9 +121,21 @@ function peerServer(parts: Parts, config: Config, isRunning: () => boolean): Fas
     self,
     admission: {
       isMember,
-      admit: (from, incarnation) => book.admit(from, incarnation),
+      admit(sender) {
+        const answer = book.admit(sender.from, sender);
+        if (answer === "yes") lastHeard.note(sender.from);
+        return answer;
+      },
     },
-    handlers: peerHandlers({ self, clientUrl, book, node, isMember, isRunning }),
+    handlers: peerHandlers({
+      self,
+      clientUrl,
+      book,
+      node,
+      isMember,
+      isRunning,
+      silentMs: (id) => lastHeard.silentMs(id),
+    }),
     limits: peerServerLimits,
   });
 }

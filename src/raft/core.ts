@@ -200,6 +200,12 @@ export class Core {
     this.hardStateChanged = true;
   }
 
+  /** The log has turned out to be lost. There is nothing in it yet that could end the doubt. */
+  enterDoubt(incarnation: string): void {
+    assert(this.log.lastIndex === 0, "doubt comes with a log that is lost");
+    this.doubt = new Doubt({ id: this.id, incarnation });
+  }
+
   /** Whether a crash now would be followed by a restart in this term. */
   get termIsDurable(): boolean {
     return this.durableTerm === this.term;
@@ -303,13 +309,12 @@ export class Core {
 
   /** A write has taken so long that this node should neither lead nor stand for election. */
   get diskHangs(): boolean {
-    return this.diskPendingMs(this.now) >= 2 * this.options.electionMs;
+    return this.diskHangsAt(this.now);
   }
 
-  /** For how long the oldest write has been under way at `now`; 0: there is none. */
-  diskPendingMs(now: Millis): number {
+  diskHangsAt(now: Millis): boolean {
     const oldest = this.writes[0];
-    return oldest === undefined ? 0 : now - oldest.at;
+    return oldest !== undefined && now - oldest.at >= 2 * this.options.electionMs;
   }
 
   // ---- time

@@ -9,13 +9,9 @@
  * still holds a forgotten vote can win. With the entry committed and on its own disk, the node is
  * certain.
  */
-import type { Core, Role } from "./core.ts";
 import type { Entry } from "./entry.ts";
-import type { Message } from "./message.ts";
-import { decodeRejoin, encodeRejoin, type Rejoin } from "./rejoin.ts";
+import { decodeRejoin, type Rejoin } from "./rejoin.ts";
 import { asIndex, type Index } from "./types.ts";
-
-type From<T extends Message["type"]> = Extract<Message, { type: T }>;
 
 /** What this node does not know about itself, and what it has of the answer. */
 export class Doubt {
@@ -44,36 +40,4 @@ export class Doubt {
     if (this.asked !== null && this.asked >= index) this.asked = null;
     if (this.verified >= index) this.verified = asIndex(Math.max(index - 1, 0));
   }
-}
-
-/**
- * Looks whether the doubt is over. The leader that is followed then was elected without this node,
- * or by a vote of it that is forgotten: the vote goes to it, as no other may have it in this term.
- */
-export function endDoubt(core: Core): void {
-  const asked = core.doubt?.asked ?? null;
-  const { leader, log } = core;
-  if (asked === null || leader === null || asked > log.committed || asked > log.durable) return;
-  if (core.vote === null) core.setHardState(core.term, leader);
-  core.doubt = null;
-  core.rejoined = asked;
-  // What is committed here is in the leader's log, so this is the least that it can count.
-  core.sendAfterPersist(leader, { type: "appended", matched: log.committed });
-}
-
-/** The leader: one asks who is in doubt. What it promised earlier does not count any more. */
-export function onRejoin(
-  core: Core,
-  leader: Extract<Role, { kind: "leader" }>,
-  m: From<"rejoin">,
-): void {
-  const progress = leader.progress.get(m.from);
-  if (progress === undefined) return;
-  progress.heardAt = core.now;
-  if (progress.doubt !== m.incarnation) progress.forget(m.incarnation);
-  // Asked again though it is past the answer: that was in a snapshot, where it cannot see it.
-  const { asked } = progress;
-  if (asked !== null && asked > progress.matched) return;
-  const data = encodeRejoin({ id: m.from, incarnation: m.incarnation });
-  progress.asked = core.appendNew("rejoin", data).index;
 }

@@ -76,6 +76,23 @@ export function onSnapshot(core: Core, m: From<"snapshot">): void {
   acknowledge(core, m.from, m.meta.index);
 }
 
+/**
+ * Looks whether the doubt is over. The leader that is followed then was elected without this node,
+ * or by a vote of it that is forgotten: the vote goes to it, as no other may have it in this term.
+ */
+export function endDoubt(core: Core): void {
+  const { doubt, leader, log } = core;
+  const asked = doubt?.asked ?? null;
+  if (doubt === null || asked === null || leader === null) return;
+  if (asked > log.committed || asked > log.durable) return;
+  if (core.vote === null) core.setHardState(core.term, leader);
+  core.doubt = null;
+  core.rejoined = asked;
+  // All that is known to be in the leader's log too: it may be silent for long from here on.
+  const matched = asIndex(Math.max(log.committed, doubt.verified));
+  core.sendAfterPersist(leader, { type: "appended", matched });
+}
+
 /** Would vote, if it were asked now. Promises nothing. */
 export function onPrevote(core: Core, m: From<"prevote">): void {
   const granted = m.term >= core.term && mayVote(core) && isUpToDate(core, m);
@@ -95,8 +112,8 @@ export function onVote(core: Core, m: From<"vote">): void {
 
 /**
  * Whether this node may help to depose a leader: not while it hears one itself, and not shortly
- * after a restart, when it may have heard one that it has forgotten. In doubt, it may have given its
- * vote already; with a disk that hangs, it could not give it.
+ * after a restart, when it may have heard one that it has forgotten. In doubt, it may have given
+ * its vote already; with a disk that hangs, it could not give it.
  */
 export function mayVote(core: Core): boolean {
   if (core.doubt !== null || core.diskHangs) return false;

@@ -15,6 +15,7 @@ import type { Configuration, Index, NodeId, Term } from "./types.ts";
 export interface NodeState {
   readonly term: Term;
   readonly vote: NodeId | null;
+  readonly inDoubt: boolean;
   readonly role: Role["kind"];
   readonly leader: NodeId | null;
   readonly base: Index;
@@ -34,6 +35,7 @@ export function captureState(raft: Raft): NodeState {
   return {
     term: core.term,
     vote: core.vote,
+    inDoubt: core.doubt !== null,
     role: core.role.kind,
     leader: core.leader,
     base: log.base.index,
@@ -65,7 +67,21 @@ export function checkDelta(before: NodeState, raft: Raft): void {
   }
   assert(after.readSeq >= before.readSeq, "a read round's number is used again");
   checkTermDelta(before, after);
+  checkDoubtDelta(before, raft.core);
   checkLogDelta(before, raft.core);
+}
+
+/** In doubt nobody votes; and it ends by an entry that is committed and on disk, with a vote. */
+function checkDoubtDelta(before: NodeState, core: Core): void {
+  if (!before.inDoubt) return assert(core.doubt === null, "in doubt though nothing was lost");
+  if (core.doubt !== null) {
+    const voted = core.vote !== null && (core.term > before.term || before.vote === null);
+    return assert(!voted, "votes in doubt");
+  }
+  const rejoined = must(core.rejoined, "certain without an answer");
+  assert(rejoined <= core.log.committed, "certain by what is not committed");
+  assert(rejoined <= core.log.durable, "certain by what is not on disk");
+  assert(core.vote !== null, "certain without a vote");
 }
 
 /** §5.2: one vote and one leader a term, and leadership by election only. */
@@ -179,6 +195,8 @@ function checkLeader(core: Core, role: Extract<Role, { kind: "leader" }>): void 
   assert([...role.progress.keys()].join() === peers.join(), "replicates to other than the members");
   for (const [id, progress] of role.progress) {
     const { matched, next } = progress;
+    assert(progress.promised <= matched, () => `${id}: counts more than matches`);
+    assert(progress.doubt === null || progress.promised === 0, () => `${id}: counts in doubt`);
     assert(matched < next, () => `${id}: would send again what matches: ${matched}, ${next}`);
     assert(next <= log.lastIndex + 1, () => `${id}: would send what is not there: ${next}`);
     assert(progress.readAcked <= core.reads.seq, () => `${id}: confirmed a round never sent`);

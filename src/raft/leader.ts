@@ -5,6 +5,7 @@ import { membersOf } from "./membership.ts";
 import type { Message, Refusal } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { reached } from "./quorum.ts";
+import { encodeRejoin } from "./rejoin.ts";
 import {
   asIndex,
   type ClusterTime,
@@ -79,15 +80,15 @@ export function onAppended(core: Core, leader: Leader, m: From<"appended" | "cop
   assert(m.matched <= core.log.lastIndex, () => `${m.from} matches past the log: ${m.matched}`);
   const progress = heard(core, leader, m.from);
   if (progress === null) return;
-  if (m.type === "appended") progress.doubt = null;
-  else if (progress.doubt === null) progress.forget("");
+  if (m.type === "copied" && progress.doubt === null) progress.forget("");
   const advanced = m.matched > progress.matched;
   if (progress.mode === "snapshot") {
     // It can follow the log again: the transfer, or an earlier one, has done its work.
     if (m.matched < core.log.base.index) return;
     progress.probeFrom(m.matched + 1);
   }
-  progress.appended(m.matched);
+  if (m.type === "appended") progress.appended(m.matched);
+  else progress.copied(m.matched);
   if (advanced) progress.retryAt = later(core);
   advanceCommit(core, leader);
 }
@@ -108,6 +109,20 @@ export function onHeard(core: Core, leader: Leader, m: From<"heard">): void {
   if (progress === null) return;
   assert(m.readSeq <= core.reads.seq, () => `${m.from} confirms a round never started`);
   progress.readAcked = Math.max(progress.readAcked, m.readSeq);
+  // Its doubt is over, and the answer that told so was lost: an append will be answered by another.
+  if (progress.doubt !== null && progress.mode === "replicate") progress.probeFrom(progress.next);
+}
+
+/** A node in doubt asks (doubt.ts). What it promised earlier does not count any more. */
+export function onRejoin(core: Core, leader: Leader, m: From<"rejoin">): void {
+  const progress = heard(core, leader, m.from);
+  if (progress === null) return;
+  if (progress.doubt !== m.incarnation) progress.forget(m.incarnation);
+  // Asked again though it is past the answer: that was in a snapshot, where it cannot see it.
+  const { asked } = progress;
+  if (asked !== null && asked > progress.matched) return;
+  const data = encodeRejoin({ id: m.from, incarnation: m.incarnation });
+  progress.asked = core.appendNew("rejoin", data).index;
 }
 
 /** The peer's clients wait for the entry at `index` to be committed. */

@@ -44,7 +44,7 @@ export type Body =
   /** The leader lives; everything up to `commit` is committed. */
   | { readonly type: "heartbeat"; readonly commit: Index; readonly readSeq: number }
   | { readonly type: "heard"; readonly readSeq: number }
-  /** The answer of a node in doubt to a heartbeat: it asks to be made certain (src/raft/doubt.ts). */
+  /** The answer of a node in doubt to a heartbeat: it asks to be made certain (doubt.ts). */
   | { readonly type: "rejoin"; readonly incarnation: string }
   /** A commit that no append has carried. Not answered. */
   | { readonly type: "commit"; readonly commit: Index }

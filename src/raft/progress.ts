@@ -22,12 +22,14 @@ export interface Window {
   readonly messages: number;
 }
 
-/** Invariants: `matched < next`; the window is empty unless the mode is `replicate`. */
+/** Invariants: `promised <= matched < next`; the window is empty unless the mode is `replicate`. */
 export class Progress {
   mode: ProgressMode = "probe";
   /** The follower's log is equal to the leader's up to here, and on the follower's disk. */
   matched: Index = asIndex(0);
-  /** Not null: the follower is in doubt under this incarnation, and promises nothing. */
+  /** What counts towards a commit: up to here the follower has promised to keep it. */
+  promised: Index = asIndex(0);
+  /** Not null: the follower is in doubt under this incarnation, and promises nothing more. */
   doubt: string | null = null;
   /** Where the entry stands that is to end its doubt. */
   asked: Index | null = null;
@@ -56,16 +58,12 @@ export class Progress {
     this.retryAt = now;
   }
 
-  /** What counts towards a commit: what the follower has, unless it may forget it. */
-  get promised(): Index {
-    return this.doubt === null ? this.matched : asIndex(0);
-  }
-
   /** The follower has lost its log, perhaps: what it said before is not so any more. */
   forget(incarnation: string): void {
     this.doubt = incarnation;
     this.asked = null;
     this.matched = asIndex(0);
+    this.promised = asIndex(0);
     this.commitTold = asIndex(0);
     if (this.mode !== "snapshot") this.probeFrom(this.next);
   }
@@ -100,8 +98,18 @@ export class Progress {
     this.next = asIndex(last + 1);
   }
 
-  /** The follower holds everything up to `matched`. Answers may come late, twice, in any order. */
+  /**
+   * The follower has promised to keep everything up to `matched`: it is not in doubt, or was not
+   * yet when it said so. So this counts, but nothing that it has copied besides.
+   */
   appended(matched: Index): void {
+    this.doubt = null;
+    if (matched > this.promised) this.promised = matched;
+    this.copied(matched);
+  }
+
+  /** The follower holds everything up to `matched`. Answers may come late, twice, in any order. */
+  copied(matched: Index): void {
     if (matched > this.matched) this.matched = matched;
     if (this.next <= this.matched) this.next = asIndex(this.matched + 1);
     while (this.inflight[0] !== undefined && this.inflight[0].last <= this.matched) {

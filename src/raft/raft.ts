@@ -6,8 +6,8 @@
 import { unreachable } from "../lib/assert.ts";
 import { countOwnVote, onPrevoted, onVoted } from "./candidate.ts";
 import { Core, type RaftOptions, type Role } from "./core.ts";
-import { endDoubt, onRejoin } from "./doubt.ts";
 import {
+  endDoubt,
   mayVote,
   onAppend,
   onCommit,
@@ -24,6 +24,7 @@ import {
   onHeard,
   onLeaderTick,
   onRefused,
+  onRejoin,
   onSnapshotSent,
   onUnreachable,
   propose,
@@ -64,8 +65,8 @@ export interface RaftStatus {
   readonly inDoubt: boolean;
   /** Which entry has ended its doubt, if it was in doubt in the life of this process. */
   readonly rejoined: Index | null;
-  /** For how long the oldest write has been under way; 0: there is none. */
-  readonly diskPendingMs: number;
+  /** A write takes so long that the node neither leads nor helps to elect a leader. */
+  readonly diskHangs: boolean;
 }
 
 export class Raft {
@@ -75,6 +76,14 @@ export class Raft {
   /** Goes on from what is on disk. `saved` and `now` are the first inputs. */
   constructor(options: RaftOptions, saved: Saved, now: Millis) {
     this.core = new Core(options, saved, now);
+  }
+
+  /**
+   * From now on this node is in doubt, under an incarnation that it never had before. Only before
+   * the first input.
+   */
+  enterDoubt(incarnation: string): void {
+    this.core.enterDoubt(incarnation);
   }
 
   /** Takes one input. What it leads to is told by `drain`. */
@@ -180,7 +189,7 @@ export class Raft {
       lastContactMs: contact === null ? null : now - contact,
       inDoubt: core.doubt !== null,
       rejoined: core.rejoined,
-      diskPendingMs: core.diskPendingMs(now),
+      diskHangs: core.diskHangsAt(now),
     };
   }
 

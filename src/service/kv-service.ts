@@ -29,6 +29,13 @@ export interface KvServiceDeps {
   readonly limits: ServiceLimits;
   /** Where clients find a node; null: not known. */
   clientUrlOf(id: NodeId): string | null;
+  scrubStatus(): ScrubStatus;
+}
+
+/** How often all files were read again, and how often one of them was found damaged. */
+export interface ScrubStatus {
+  readonly rounds: number;
+  readonly damages: number;
 }
 
 export interface ServiceLimits {
@@ -184,11 +191,18 @@ export class KvService {
     return { revision, compactRevision, keys: liveKeys, keyBytes: liveBytes, historyBytes };
   }
 
+  scrubStatus(): ScrubStatus {
+    return this.#deps.scrubStatus();
+  }
+
   /** Whether requests would be answered, rather than wait: all must be ok. */
   checks(): readonly Check[] {
+    const { inDoubt, diskHangs } = this.raftStatus();
     return [
       { name: "leader", ok: this.leadership.leader !== null },
       { name: "caught-up", ok: this.#isCaughtUp },
+      { name: "certain", ok: !inDoubt },
+      { name: "disk", ok: !diskHangs },
     ];
   }
 

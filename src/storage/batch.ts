@@ -80,8 +80,17 @@ export type ReadBatch =
   | { readonly kind: "torn" }
   | { readonly kind: "damaged"; readonly offset: number; readonly what: string };
 
+/** The head of a batch: how far the batch goes, and what its content must amount to. */
+export interface BatchHead {
+  readonly end: number;
+  readonly checksum: number;
+  readonly contentChecksum: number;
+}
+
 const MAGIC = 0x51574c01;
 const HEADER_BYTES = 40;
+/** Where the content begins that `contentChecksum` covers, to the end of the batch. */
+export const HEAD_BYTES = TAG_BYTES + HEADER_BYTES;
 const CHAIN_AT = 24;
 const CONTENT_CHECKSUM_AT = 36;
 const WITH_HARD_STATE = 1;
@@ -111,7 +120,7 @@ export function encodeBatch(batch: Batch, place: Place): EncodedBatch {
   const bytes = sectors.finish();
 
   // The rest is in place, so now the checksums can be known. The header's covers the other one.
-  header.setU32(CONTENT_CHECKSUM_AT, crc32c(bytes.subarray(TAG_BYTES + HEADER_BYTES)));
+  header.setU32(CONTENT_CHECKSUM_AT, crc32c(bytes.subarray(HEAD_BYTES)));
   const checksum = headerChecksum(header.finish());
   header.setU32(4, checksum);
   bytes.set(header.finish(), TAG_BYTES);
@@ -135,6 +144,19 @@ export function readBatch(file: Uint8Array, place: UnchainedPlace): ReadBatch {
   return must(missing(file, expected, file.length), "a blank sector is a missing one");
 }
 
+/** Reads the first sector of the batch at `place`. Null: it is not as such a batch was written. */
+export function readHead(sector: Uint8Array, place: UnchainedPlace): BatchHead | null {
+  const bytes = sector.subarray(TAG_BYTES, HEAD_BYTES);
+  const chain = place.chain ?? viewOf(bytes).getUint32(CHAIN_AT);
+  const expected: Place = { ...place, chain };
+  if (sectorState(sector, 0, tagAt(expected)) !== "written") return null;
+  const header = decodeHeader(bytes, expected);
+  if (header === null) return null;
+  const { stateLength, entriesLength, checksum, contentChecksum } = header;
+  const end = place.offset + sectorsFor(HEADER_BYTES + stateLength + entriesLength);
+  return { end, checksum, contentChecksum };
+}
+
 function readFrom(file: Uint8Array, place: Place, headerBytes: Uint8Array): ReadBatch {
   const { offset } = place;
   const header = decodeHeader(headerBytes, place);
@@ -143,7 +165,7 @@ function readFrom(file: Uint8Array, place: Place, headerBytes: Uint8Array): Read
   const end = offset + sectorsFor(HEADER_BYTES + stateLength + entriesLength);
   const trouble = missing(file, place, end);
   if (trouble !== null) return trouble;
-  const content = file.subarray(offset + TAG_BYTES + HEADER_BYTES, end);
+  const content = file.subarray(offset + HEAD_BYTES, end);
   if (crc32c(content) !== header.contentChecksum) {
     return damaged(offset, "the batch's checksum is wrong");
   }

@@ -13,7 +13,7 @@ import { type RecoveredLog, recoverLog, type Tear } from "./recovery.ts";
 import { segmentName, segmentSequence } from "./segment.ts";
 import { type FoundSnapshots, newestSnapshot } from "./snapshot-files.ts";
 import { SnapshotStore } from "./snapshots.ts";
-import { StorageError } from "./storage-error.ts";
+import { DamageError } from "./storage-error.ts";
 import { Wal } from "./wal.ts";
 
 /** What a node starts with. */
@@ -30,19 +30,27 @@ export interface OpenStorage {
 /** Names of files that only an unfinished piece of work leaves behind. */
 const TEMPORARY = /\.tmp$|^incoming-/;
 
+export interface OpenStorageOptions {
+  /** A log file that has grown beyond this is followed by a new one. */
+  readonly segmentBytesMax: number;
+  /**
+   * The incarnation of a node in doubt: it has promised nothing since it is, so whatever can be
+   * read is as good as nothing. Null: it is not.
+   */
+  readonly doubt?: string | null;
+}
+
 /**
- * Opens the data directory. Throws StorageError where something is missing or damaged that may have
+ * Opens the data directory. Throws DamageError where something is missing or damaged that may have
  * been acknowledged. Opening again what a crash has interrupted comes to the same result.
  */
-export function openStorage(
-  disk: Disk,
-  { segmentBytesMax }: { readonly segmentBytesMax: number },
-): OpenStorage {
+export function openStorage(disk: Disk, options: OpenStorageOptions): OpenStorage {
+  const { segmentBytesMax, doubt = null } = options;
   const names = disk.list();
   const log = readLog(disk, names);
   const found = newestSnapshot(disk);
   const { newest } = found;
-  checkReach(log, found);
+  checkReach(log, found, doubt !== null);
 
   const snapshot = newest?.meta ?? null;
   const isReplaced = snapshot !== null && !holds(log, snapshot);
@@ -64,7 +72,7 @@ export function openStorage(
     },
   });
   return {
-    saved: { hardState, snapshot, base, entries, doubt: null },
+    saved: { hardState, snapshot, base, entries, doubt },
     snapshotName: newest?.name ?? null,
     wal,
     snapshots,
@@ -79,28 +87,29 @@ function readLog(disk: Disk, names: readonly string[]): RecoveredLog {
   });
   const log = recoverLog(files);
   if (log.kind === "log") return log;
-  throw new StorageError(
-    `the log is damaged: ${log.line}; acknowledged writes may be affected, so nothing was changed`,
-  );
+  throw new DamageError(`the log is damaged: ${log.line}`);
 }
 
 /** There must be a log, and it must go on where the snapshot ends, or earlier. */
-function checkReach({ base, segments }: RecoveredLog, { newest, damaged }: FoundSnapshots): void {
+function checkReach(
+  { base, segments }: RecoveredLog,
+  { newest, damaged }: FoundSnapshots,
+  inDoubt: boolean,
+): void {
   const [first] = damaged;
   const name = newest?.name ?? first?.name;
-  if (name !== undefined && segments.length === 0) {
-    throw new StorageError(
-      `${name} is there, but the log is missing, and with it the term and the vote: without them ` +
-        "this node could vote twice; nothing was changed",
+  if (name !== undefined && segments.length === 0 && !inDoubt) {
+    throw new DamageError(
+      `${name} is there, but the log is missing, and with it the term and the vote`,
     );
   }
   const reached = newest?.meta.index ?? NOWHERE.index;
   if (base.index <= reached) return;
   const cause =
     first === undefined ? "a snapshot is missing" : `${first.name} is damaged: ${first.what}`;
-  throw new StorageError(
-    `the log begins after entry ${base.index}, but the snapshots reach only to entry ${reached}; ` +
-      `${cause}; nothing was changed`,
+  throw new DamageError(
+    `the log begins after entry ${base.index}, but the snapshots reach only to entry ${reached}: ` +
+      cause,
   );
 }
 

@@ -54,6 +54,17 @@ export interface LogProblem {
 /** Reads the log from its segments, in the order of their sequence numbers. */
 export function recoverLog(files: readonly SegmentFile[]): RecoveredLog | LogProblem {
   const kept = newestRun(files);
+  const log = recoverFrom(kept, files);
+  if (log.kind === "log") return log;
+  // A reset has replaced all before it: those files should be gone, but a crash can undo that.
+  const first = kept.findLastIndex(beginsWithReset);
+  return first > 0 ? recoverFrom(kept.slice(first), files) : log;
+}
+
+function recoverFrom(
+  kept: readonly SegmentFile[],
+  files: readonly SegmentFile[],
+): RecoveredLog | LogProblem {
   const replay = new Replay();
   const walk = new Walk(kept[0]?.sequence ?? 1);
   for (const file of kept) {
@@ -71,6 +82,13 @@ export function recoverLog(files: readonly SegmentFile[]): RecoveredLog | LogPro
     tear: walk.tear,
     leftovers: files.filter((file) => !kept.includes(file)).map(({ sequence }) => sequence),
   };
+}
+
+function beginsWithReset(file: SegmentFile): boolean {
+  const bytes = file.read();
+  if (bytes.length === 0 || bytes.length % SECTOR_BYTES !== 0) return false;
+  const first = readBatch(bytes, { segment: file.sequence, offset: 0, chain: null });
+  return first.kind === "whole" && first.batch.reset !== null;
 }
 
 /**

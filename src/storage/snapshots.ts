@@ -83,6 +83,8 @@ export class SnapshotStore {
   /** Newest first. */
   private kept: { readonly name: string; readonly index: Index }[] = [];
   private readonly pins = new Map<string, number>();
+  /** Of no use any more, but pinned. */
+  private readonly leaving = new Set<string>();
   private newestFile: SnapshotFile | null;
   private attempts = 0;
 
@@ -107,6 +109,18 @@ export class SnapshotStore {
    */
   get releasable(): Index {
     return this.kept[KEPT - 1]?.index ?? asIndex(0);
+  }
+
+  /** The files of the snapshots that count, newest first. */
+  get names(): readonly string[] {
+    return this.kept.map(({ name }) => name);
+  }
+
+  /** The file is damaged, and a newer one is there: it does not count any more. */
+  discard(name: string): void {
+    this.kept = this.kept.filter((other) => other.name !== name);
+    this.leaving.add(name);
+    this.prune();
   }
 
   /** Writes a snapshot; `done` when it is durable under its name. */
@@ -136,6 +150,7 @@ export class SnapshotStore {
         this.newestFile = file;
       }
       this.kept = this.kept.filter((other) => other.name !== name);
+      this.leaving.delete(name);
       this.kept.push({ name, index: meta.index });
       this.kept.sort((a, b) => b.index - a.index);
       this.prune();
@@ -159,8 +174,11 @@ export class SnapshotStore {
 
   /** Removes all but the two newest and those that are pinned. */
   prune(): void {
-    const useless = this.kept.slice(KEPT).filter(({ name }) => !this.pins.has(name));
-    for (const { name } of useless) this.disk.remove(name);
-    this.kept = this.kept.filter((file) => !useless.includes(file));
+    for (const { name } of this.kept.splice(KEPT)) this.leaving.add(name);
+    for (const name of this.leaving) {
+      if (this.pins.has(name)) continue;
+      this.disk.remove(name);
+      this.leaving.delete(name);
+    }
   }
 }

@@ -102,6 +102,11 @@ export class Wal {
     this.removeReleased();
   }
 
+  /** The segments as far as they are durable, oldest first. The last one is being written. */
+  get durable(): readonly Segment[] {
+    return this.segments;
+  }
+
   counters(): WalCounters {
     const { batches, bytesWritten } = this;
     const bytesOnDisk = this.segments.reduce((sum, segment) => sum + segment.bytes, 0);

@@ -45,6 +45,8 @@ export interface HelloReply {
   readonly fresh: boolean;
   /** The incarnation that the answering node knows for the one who asks; null: none yet. */
   readonly knownIncarnation: string | null;
+  /** For how many milliseconds that one has not been heard; null: not since the start. */
+  readonly silentMs: number | null;
   /** Where clients find the answering node: an origin. */
   readonly clientUrl: string;
 }
@@ -127,18 +129,19 @@ export function decodeQuestion(body: Uint8Array): void {
 }
 
 export function encodeHelloReply(reply: HelloReply): Uint8Array {
-  const { name, incarnation, fresh, knownIncarnation, clientUrl } = reply;
-  return seal([name, incarnation, fresh, knownIncarnation, clientUrl]);
+  const { name, incarnation, fresh, knownIncarnation, silentMs, clientUrl } = reply;
+  return seal([name, incarnation, fresh, knownIncarnation, silentMs, clientUrl]);
 }
 
 export function decodeHelloReply(body: Uint8Array): HelloReply {
   const reader = unseal(body);
-  reader.tuple(5);
+  reader.tuple(6);
   const reply = {
     name: readNodeId(reader),
     incarnation: readName(reader),
     fresh: reader.bool(),
     knownIncarnation: reader.nullable(() => readName(reader)),
+    silentMs: reader.nullable(() => reader.uint()),
     clientUrl: readUrl(reader),
   };
   reader.end();

@@ -13,12 +13,15 @@ export interface Identity {
   readonly id: NodeId;
   /** A random name made with the data directory, so that a lost one is noticed. */
   readonly incarnation: string;
+  /** Since which entry the cluster knows this incarnation; null: the node is in doubt. */
+  readonly since: number | null;
 }
 
 /** The sender of a request whose headers were in order. */
 export interface Sender {
   readonly from: NodeId;
   readonly incarnation: string;
+  readonly since: number | null;
 }
 
 /** Why a node does not talk to another, and the HTTP status that says so. */
@@ -45,9 +48,11 @@ export interface Refusal {
 /** What a node knows about the nodes that may speak to it. */
 export interface Admission {
   isMember(from: NodeId): boolean;
-  /** Whether this is the incarnation that the cluster knows `from` by; "later": ask again. */
-  admit(from: NodeId, incarnation: string): "yes" | "no" | "later";
+  /** Whether this is the incarnation that the cluster knows it by; "later": ask again. */
+  admit(sender: Sender): "yes" | "no" | "later";
 }
+
+const IN_DOUBT = "doubt";
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -76,6 +81,7 @@ export function identityHeaders(self: Identity, to: NodeId): Record<string, stri
     "quorate-from": self.id,
     "quorate-to": to,
     "quorate-incarnation": self.incarnation,
+    "quorate-since": self.since === null ? IN_DOUBT : String(self.since),
   };
 }
 
@@ -95,20 +101,21 @@ export function checkAddress(self: Identity, headers: Headers): Sender | Refusal
   if (to !== self.id) return { code: "NOT_ME", text: `is ${self.id}, not ${to}` };
   const from = header(headers, "quorate-from");
   const incarnation = header(headers, "quorate-incarnation");
-  if (!isNodeId(from) || !isPlainName(incarnation)) {
+  const since = readSince(header(headers, "quorate-since"));
+  if (!isNodeId(from) || !isPlainName(incarnation) || since === undefined) {
     return { code: "BAD_HEADERS", text: "was not told who is speaking" };
   }
   if (from === self.id) return { code: "DUPLICATE_NAME", text: `is named ${from} too` };
-  return { from, incarnation };
+  return { from, incarnation, since };
 }
 
 /** Null: the sender may speak. */
 export function checkMember(sender: Sender, admission: Admission): Refusal | null {
-  const { from, incarnation } = sender;
+  const { from } = sender;
   if (!admission.isMember(from)) {
     return { code: "UNKNOWN_MEMBER", text: `does not know ${from} as a member` };
   }
-  switch (admission.admit(from, incarnation)) {
+  switch (admission.admit(sender)) {
     case "yes":
       return null;
     case "no":
@@ -124,6 +131,13 @@ export function checkMember(sender: Sender, admission: Admission): Refusal | nul
 /** `text` as it may be shown on one line of a log: from a peer, it could hold anything. */
 export function printable(text: string, charactersMax: number): string {
   return text.replace(/[^\x20-\x7e]/g, "?").slice(0, charactersMax);
+}
+
+/** Undefined: neither a place in the log nor a doubt. */
+function readSince(text: string): number | null | undefined {
+  if (text === IN_DOUBT) return null;
+  const since = Number(text);
+  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(since) ? since : undefined;
 }
 
 function header(headers: Headers, name: string): string {

@@ -66,7 +66,6 @@ export class PeerLink {
   readonly peer: NodeId;
   readonly url: string;
   readonly #options: PeerLinkOptions;
-  readonly #headers: Readonly<Record<string, string>>;
   readonly #lanes = new Set<Dispatcher>();
   #refusal: RefusalCode | null = null;
 
@@ -74,10 +73,6 @@ export class PeerLink {
     this.peer = options.peer;
     this.url = options.url;
     this.#options = options;
-    this.#headers = {
-      "content-type": MEDIA_TYPE,
-      ...identityHeaders(options.self, options.peer),
-    };
   }
 
   /** One more connection to the peer, or some: what hangs on one lane does not on another. */
@@ -129,8 +124,11 @@ export class PeerLink {
   }
 
   async #post(lane: Dispatcher, request: PeerRequest): Promise<PostReply> {
+    // Who this node is may change while it runs: a doubt ends.
+    const identity = identityHeaders(this.#options.self, this.peer);
+    const headers = { "content-type": MEDIA_TYPE, ...identity };
     try {
-      return await post(lane, { ...request, headers: this.#headers });
+      return await post(lane, { ...request, headers });
     } catch (cause) {
       assert(cause instanceof PostError, () => `a request failed oddly: ${String(cause)}`);
       throw new PeerCallError(this.peer, cause.message, { sent: cause.sent, cause });

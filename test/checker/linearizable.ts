@@ -1,4 +1,4 @@
-/** Whether a history is linearizable, key by key. Revisions are looked at only if they are to be. */
+/** Whether a history is linearizable, key by key, with or without a look at revisions. */
 import type { Operation, Out } from "./history.ts";
 import { Search } from "./search.ts";
 

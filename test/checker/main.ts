@@ -66,7 +66,8 @@ function check(
   if (result.verdict === "ok") {
     return { report: { verdict: "ok", operations: count }, failure: null };
   }
-  const what = `given up on ${result.keys.length} keys, such as ${result.keys[0]}: allow more --seconds`;
+  const { keys } = result;
+  const what = `given up on ${keys.length} keys, such as ${keys[0]}: allow more --seconds`;
   return { report: { verdict: "unknown", operations: count, what }, failure: null };
 }
 

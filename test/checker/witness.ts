@@ -161,7 +161,8 @@ class KeyCheck {
         ? revision === out.revision && seen?.version === out.version && sameValue(seen, out)
         : revision === undefined || this.unseenDelete();
       if (!agrees) {
-        const what = `at revision ${at} the key was ${describe(seen)}, but was read as ${describe(out)}`;
+        const [was, read] = [describe(seen), describe(out)];
+        const what = `at revision ${at} the key was ${was}, but was read as ${read}`;
         return { what, operations: [...(seen?.by ? [seen.by] : []), operation] };
       }
       if (storeRevision !== undefined) places.push({ at: storeRevision + 0.5, operation });

@@ -10,6 +10,7 @@ import {
   type StartedTestContainer,
   Wait,
 } from "testcontainers";
+import { freePorts } from "../integration/ports.ts";
 import { until } from "../integration/until.ts";
 
 type Container = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
@@ -18,6 +19,12 @@ const IMAGE = "quorate:test";
 const ROOT = join(import.meta.dirname, "..", "..");
 const NAMES = ["n1", "n2", "n3"];
 const CLUSTER = NAMES.map((name) => `${name}=http://${name}:5001`).join(",");
+
+/** Who a node is, whatever container it has, and its port on this machine. */
+interface Seat {
+  readonly name: string;
+  readonly port: number;
+}
 
 /** What `quorate status` says of a node. */
 export interface Status {
@@ -29,11 +36,14 @@ export interface Status {
 /** One node: its container, which may be running or not, and its volume. */
 export class DockerNode {
   readonly name: string;
+  /** Where this machine reaches it, while it is plugged in. */
+  readonly url: string;
   readonly container: Container;
   readonly #started: StartedTestContainer;
 
-  constructor(name: string, started: StartedTestContainer, client: ContainerRuntimeClient) {
+  constructor({ name, port }: Seat, started: StartedTestContainer, client: ContainerRuntimeClient) {
     this.name = name;
+    this.url = `http://127.0.0.1:${port}`;
     this.#started = started;
     this.container = client.container.getById(started.getId());
   }
@@ -87,19 +97,24 @@ export class DockerCluster {
   readonly #network: StartedNetwork;
   /** Of the names of all that it makes. */
   readonly #prefix: string;
+  readonly #seats: readonly Seat[];
 
-  private constructor(client: ContainerRuntimeClient, network: StartedNetwork, prefix: string) {
+  private constructor(
+    client: ContainerRuntimeClient,
+    network: StartedNetwork,
+    ports: readonly number[],
+  ) {
     this.#client = client;
     this.#network = network;
-    this.#prefix = prefix;
+    this.#prefix = `quorate-test-${randomBytes(4).toString("hex")}`;
+    this.#seats = NAMES.map((name, at) => ({ name, port: ports[at] ?? 0 }));
   }
 
   /** Builds the image, and starts three containers of it. */
   static async start(): Promise<DockerCluster> {
     const client = await getContainerRuntimeClient();
-    const id = randomBytes(4).toString("hex");
     const network = await new Network().start();
-    const cluster = new DockerCluster(client, network, `quorate-test-${id}`);
+    const cluster = new DockerCluster(client, network, await freePorts(NAMES.length));
     try {
       await GenericContainer.fromDockerfile(ROOT).build(IMAGE, { deleteOnExit: false });
       await cluster.startContainers();
@@ -112,7 +127,7 @@ export class DockerCluster {
 
   /** New containers, with the volumes that are there. */
   async startContainers(): Promise<void> {
-    this.nodes = await Promise.all(NAMES.map((name) => this.#startContainer(name)));
+    this.nodes = await Promise.all(this.#seats.map((seat) => this.#startContainer(seat)));
   }
 
   async removeContainers(): Promise<void> {
@@ -163,11 +178,13 @@ export class DockerCluster {
     await client.connectToNetwork(container, network, [name]);
   }
 
-  async #startContainer(name: string): Promise<DockerNode> {
+  async #startContainer(seat: Seat): Promise<DockerNode> {
+    const { name, port } = seat;
     const started = await new GenericContainer(IMAGE)
       .withName(`${this.#prefix}-${name}`)
       .withNetwork(this.#network)
       .withNetworkAliases(name)
+      .withExposedPorts({ container: 4001, host: port })
       .withEnvironment({
         QUORATE_NAME: name,
         QUORATE_PEER_LISTEN: "0.0.0.0:5001",
@@ -176,6 +193,6 @@ export class DockerCluster {
       .withBindMounts([{ source: `${this.#prefix}-${name}`, target: "/data" }])
       .withWaitStrategy(Wait.forLogMessage(/clients: /))
       .start();
-    return new DockerNode(name, started, this.#client);
+    return new DockerNode(seat, started, this.#client);
   }
 }

@@ -56,10 +56,11 @@ describe("before the node runs", () => {
 describe("a node that runs", () => {
   test("is ready", async () => {
     site.holder.serve(node.service);
+    const names = ["started", "leader", "caught-up", "certain", "disk", "not-stopping"];
     await vi.waitFor(async () => {
       expect(await ready()).toEqual({
         status: 200,
-        text: "[+] started\n[+] leader\n[+] caught-up\n[+] not-stopping\nready\n",
+        text: `${names.map((name) => `[+] ${name}\n`).join("")}ready\n`,
       });
     });
     const reply = await site.ask("/readyz");
@@ -82,9 +83,12 @@ describe("a node that runs", () => {
       leader: "n1",
       leader_url: "http://n1.test:4001",
       last_contact_ms: 0,
+      in_doubt: false,
+      disk_hangs: false,
       revision: 2,
       keys: 1,
       log: { first: 1, last: 2, committed: 2, applied: 2, snapshot: 0 },
+      scrub: { rounds: 2, damages: 1 },
       voters: ["n1"],
       learners: [],
     });

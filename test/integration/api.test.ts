@@ -117,7 +117,7 @@ test("a second node of the same name is refused, and the first goes on", async (
   });
   expect(await second.exited).toEqual({ code: 1, signal: null });
   expect(second.messages("fatal")).toEqual([
-    expect.stringContaining("the cluster knows n2 with another data directory"),
+    expect.stringContaining("n2 runs already, with another data directory"),
   ]);
   await put(cluster.member("n2"), "still", "here");
   expect(cluster.running).toHaveLength(3);

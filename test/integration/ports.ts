@@ -1,16 +1,28 @@
-/** Ports of loopback that nobody uses now. */
+/** Ports of loopback that nobody uses now, and that the system gives to nobody by itself. */
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 
-/** `count` different ones. The system deals them out again only much later. */
+/**
+ * Below the ports that outgoing connections get: while a node is down, its port must not be taken
+ * by one of them.
+ */
+const FIRST = 12_000;
+const LAST = 32_000;
+
+/** `count` different ones. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  for (let i = 0; i < count; i++) {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    servers.push(server);
+  const servers = new Map<number, Server>();
+  while (servers.size < count) {
+    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));
+    const server = createServer();
+    server.listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (isFree) servers.set(port, server);
   }
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
+  const all = [...servers.values()];
+  await Promise.all(all.map((server) => new Promise((done) => server.close(done))));
+  return [...servers.keys()];
 }

@@ -1,15 +1,15 @@
 /** Which data directory may be used by whom, and when a new one may be used at all (E15, M13). */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { resolveConfig } from "../../src/config.ts";
-import type { Hello } from "../../src/node/identity.ts";
 import { clusterIdOf, identityFor, permissionToStart } from "../../src/program/first-start.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { type NodeDisk, openNodeDisk } from "../../src/storage/node-disk.ts";
 
 const URLS = { n1: "http://127.0.0.1:5001", n2: "http://127.0.0.1:5002", n3: "http://h:5003" };
+const IN_USE_MS = 200;
 const VOTERS = ["n1", "n2", "n3"] as NodeId[];
 
 let path = "";
@@ -28,6 +28,9 @@ afterEach(async () => {
   rmSync(path, { recursive: true });
 });
 
+const errors: string[] = [];
+const log = { error: (line: string) => errors.push(line) };
+
 function configOf(name: string, urls: Record<string, string> = URLS) {
   const cluster = Object.entries(urls).map(([id, url]) => `${id}=${url}`);
   const flags = { name, "data-dir": path, "initial-cluster": cluster.join(",") };
@@ -41,34 +44,39 @@ test("the cluster is its members, in whatever order they are listed", () => {
 });
 
 test("a new directory gets an identity, and keeps it", async () => {
-  const made = await identityFor(disk, configOf("n1"));
+  const made = await identityFor(disk, configOf("n1"), log);
   expect(made).toMatchObject({ id: "n1", joined: false });
-  expect(await identityFor(disk, configOf("n1"))).toEqual(made);
+  expect(await identityFor(disk, configOf("n1"), log)).toEqual(made);
 });
 
 test("another node's directory is refused", async () => {
-  await identityFor(disk, configOf("n1"));
-  await expect(identityFor(disk, configOf("n2"))).rejects.toThrow(
+  await identityFor(disk, configOf("n1"), log);
+  await expect(identityFor(disk, configOf("n2"), log)).rejects.toThrow(
     `${path} belongs to node n1, not to n2: give each node a --data-dir of its own`,
   );
 });
 
 test("another cluster's directory is refused", async () => {
-  await identityFor(disk, configOf("n1"));
+  await identityFor(disk, configOf("n1"), log);
   const { n1 } = URLS;
-  await expect(identityFor(disk, configOf("n1", { n1 }))).rejects.toThrow(
+  await expect(identityFor(disk, configOf("n1", { n1 }), log)).rejects.toThrow(
     `${path} belongs to another cluster`,
   );
 });
 
 test("a directory with other files is refused", async () => {
   writeFileSync(join(path, "thesis.pdf"), "");
-  await expect(identityFor(disk, configOf("n1"))).rejects.toThrow(`${path} holds thesis.pdf`);
+  await expect(identityFor(disk, configOf("n1"), log)).rejects.toThrow(`${path} holds thesis.pdf`);
 });
 
+interface Answer {
+  readonly knownIncarnation: string | null;
+  readonly silentMs: number | null;
+}
+
 /** Asks with these answers, one list for each round. The last one stays. */
-async function ask(rounds: readonly Record<string, Hello | null>[], signal?: AbortSignal) {
-  const identity = await identityFor(disk, configOf("n1"));
+async function ask(rounds: readonly Record<string, Answer | null>[], signal?: AbortSignal) {
+  const identity = await identityFor(disk, configOf("n1"), log);
   const asked = new Map<NodeId, number>();
   let waits = 0;
   const hello = (peer: NodeId) => {
@@ -79,15 +87,16 @@ async function ask(rounds: readonly Record<string, Hello | null>[], signal?: Abo
   const onWaiting = () => {
     waits += 1;
   };
-  const questions = { identity, voters: VOTERS, hello, onWaiting };
-  await permissionToStart(questions, signal ?? new AbortController().signal);
-  return { asked, waits };
+  const questions = { identity, voters: VOTERS, hello, onWaiting, inUseMs: IN_USE_MS };
+  const answer = await permissionToStart(questions, signal ?? new AbortController().signal);
+  return { asked, waits, answer };
 }
 
-const nothing: Hello = { knownIncarnation: null };
+const nothing: Answer = { knownIncarnation: null, silentMs: null };
 
 test("a new directory may be used when enough peers know of no other", async () => {
-  const { asked, waits } = await ask([{ n2: nothing, n3: nothing }]);
+  const { asked, waits, answer } = await ask([{ n2: nothing, n3: nothing }]);
+  expect(answer).toBe("new");
   expect([...asked.keys()]).toEqual(["n2", "n3"]);
   expect(waits).toBe(0);
 });
@@ -105,11 +114,36 @@ test("one peer of two is not enough: the other may be the one that knows (M13)",
   await expect(asking).rejects.toThrow("aborted");
 });
 
-test("one node that knows another directory is enough to refuse", async () => {
-  const known: Hello = { knownIncarnation: "another" };
-  await expect(ask([{ n2: nothing, n3: known }])).rejects.toThrow(
-    "the cluster knows n1 with another data directory",
+const known = (silentMs: number | null): Answer => ({ knownIncarnation: "another", silentMs });
+
+test("one node that knows another directory is enough: that one is lost", async () => {
+  const { answer } = await ask([{ n2: nothing, n3: known(null) }]);
+  expect(answer).toBe("lost");
+});
+
+test("a directory is lost only when nobody has heard of it for a while", async () => {
+  const rounds = [5, 50].map((silentMs) => ({ n2: known(silentMs), n3: known(IN_USE_MS) }));
+  const { answer, asked } = await ask([...rounds, { n2: known(IN_USE_MS) }]);
+  expect(answer).toBe("lost");
+  expect(asked.get("n2" as NodeId)).toBe(3);
+});
+
+test("a name that is in use is refused", async () => {
+  await expect(ask([{ n2: known(5), n3: nothing }])).rejects.toThrow(
+    "n1 runs already, with another data directory: choose another --name, or end the other one",
   );
+});
+
+test("an identity that is damaged sets all aside, and the node is in doubt", async () => {
+  const made = await identityFor(disk, configOf("n1"), log);
+  const damaged = readFileSync(join(path, "identity.json"), "utf8").replace("n1", "n2");
+  writeFileSync(join(path, "identity.json"), damaged);
+  writeFileSync(join(path, "wal-0000000000000001.log"), "whose?");
+  const found = await identityFor(disk, configOf("n1"), log);
+  expect(found).toMatchObject({ id: "n1", joined: false, since: null });
+  expect(found.incarnation).not.toBe(made.incarnation);
+  expect(readdirSync(path)).toContain("wal-0000000000000001.log.damaged");
+  expect(errors.at(-1)).toMatch(/^identity.json is damaged; set aside/);
 });
 
 test("a node that is stopped gives up asking", async () => {

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { must } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import type { Core } from "../../src/raft/core.ts";
+import { Doubt } from "../../src/raft/doubt.ts";
 import { captureState, checkBasic, checkDelta } from "../../src/raft/invariants.ts";
 import { simpleConfiguration } from "../../src/raft/membership.ts";
 import { Raft } from "../../src/raft/raft.ts";
@@ -144,6 +145,16 @@ describe("at any moment", () => {
   test.each<[string, (core: Core) => void, string]>([
     ["has no vote", (core) => (core.vote = n2), "its own vote"],
     ["has no entry of its own", ({ log }) => log.truncateFrom(asIndex(6)), "entry of its own"],
+    ["counts more than matches", (core) => (progressOf(core).promised = asIndex(9)), "counts more"],
+    [
+      "counts who is in doubt",
+      (core) => {
+        const progress = progressOf(core);
+        progress.appended(asIndex(2));
+        progress.doubt = "x";
+      },
+      "counts in doubt",
+    ],
     ["sends again what matches", (core) => (progressOf(core).next = asIndex(0)), "send again"],
     ["sends what is not there", (core) => (progressOf(core).next = asIndex(9)), "not there"],
     ["believes a round never sent", (core) => (progressOf(core).readAcked = 9), "never sent"],
@@ -200,6 +211,54 @@ describe("from one step to the next", () => {
     const before = captureState(raft);
     damage(raft.core);
     expect(() => checkDelta(before, raft)).toThrow(message);
+  });
+
+  test.each<[string, (core: Core) => void, string]>([
+    [
+      "votes",
+      (core) => {
+        core.term = asTerm(9);
+        core.vote = n2;
+      },
+      "votes in doubt",
+    ],
+    ["is certain of itself", (core) => (core.doubt = null), "without an answer"],
+    ["has an answer too early", (core) => certain(core, 5), "not committed"],
+    [
+      "has an answer that it may lose",
+      (core) => {
+        core.log.durable = asIndex(2);
+        certain(core, 3);
+      },
+      "not on disk",
+    ],
+    [
+      "is certain and may vote again",
+      (core) => {
+        core.term = asTerm(9);
+        core.vote = null;
+        certain(core, 3);
+      },
+      "without a vote",
+    ],
+  ])("a node in doubt that %s is found", (_, damage, message) => {
+    const raft = follower();
+    raft.core.doubt = new Doubt({ id: raft.core.id, incarnation: "x" });
+    const before = captureState(raft);
+    damage(raft.core);
+    expect(() => checkDelta(before, raft)).toThrow(message);
+  });
+
+  function certain(core: Core, rejoined: number): void {
+    core.doubt = null;
+    core.rejoined = asIndex(rejoined);
+  }
+
+  test("a node that comes to be in doubt while it runs is found", () => {
+    const raft = follower();
+    const before = captureState(raft);
+    raft.core.doubt = new Doubt({ id: raft.core.id, incarnation: "x" });
+    expect(() => checkDelta(before, raft)).toThrow("nothing was lost");
   });
 
   test("a follower that changes its leader within a term is found", () => {

@@ -16,6 +16,14 @@ function replicating(matched: number): Progress {
   return progress;
 }
 
+/** A follower that has lost what it promised, and has copied the log up to `matched` since. */
+function doubtful(matched: number): Progress {
+  const progress = replicating(matched);
+  progress.forget("x");
+  progress.copied(asIndex(matched));
+  return progress;
+}
+
 function shown({ mode, matched, next }: Progress): string {
   return `${mode} ${matched}→${next}`;
 }
@@ -99,6 +107,25 @@ describe("replication", () => {
   });
 });
 
+describe("a follower in doubt", () => {
+  test("counts for nothing, though it is sent on from what it has copied", () => {
+    const progress = doubtful(8);
+    expect([shown(progress), progress.promised, progress.doubt]).toEqual(["replicate 8→9", 0, "x"]);
+  });
+
+  test("counts again for what it promises, also late, and not for more", () => {
+    const progress = doubtful(8);
+    progress.appended(asIndex(5));
+    expect([shown(progress), progress.promised, progress.doubt]).toEqual([
+      "replicate 8→9",
+      5,
+      null,
+    ]);
+    progress.appended(asIndex(8));
+    expect(progress.promised).toBe(8);
+  });
+});
+
 describe("a snapshot", () => {
   test("stops everything else, and empties the window", () => {
     const progress = replicating(1);
@@ -111,23 +138,26 @@ describe("a snapshot", () => {
   });
 });
 
-test("whatever happens: matched < next, matched never goes back, the window is bounded", () => {
+test("whatever happens: promised <= matched < next, none goes back, the window is bounded", () => {
   const random = new Prng("progress");
   for (let run = 0; run < 500; run++) {
     const progress = probing(random.between(1, 9));
     let bytes = 0;
     for (let i = 0; i < 60; i++) {
-      const before = progress.matched;
+      const { matched: before, promised } = progress;
       if (progress.mayAppend(WINDOW)) {
         if (progress.mode === "replicate") bytes += 1;
         progress.sent(asIndex(progress.next - 1 + random.below(4)), random.below(60));
       }
       const any = asIndex(random.below(progress.next + 1));
-      const what = random.below(5);
+      const what = random.below(6);
       if (what === 0) progress.appended(any);
       if (what === 1) progress.probeFrom(any);
       if (what === 2 && random.chance(20)) progress.startSnapshot();
       if (what === 3) progress.stopWaiting();
+      if (what === 4) progress.copied(any);
+      expect(progress.promised).toBeGreaterThanOrEqual(promised);
+      expect(progress.promised).toBeLessThanOrEqual(progress.matched);
       expect(progress.matched).toBeLessThan(progress.next);
       expect(progress.matched).toBeGreaterThanOrEqual(before);
       if (progress.mode === "snapshot") expect(progress.unanswered).toBe(false);

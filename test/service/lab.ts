@@ -142,6 +142,7 @@ export class Lab {
         openNode<KvResult>(
           {
             raft: this.#raftOptions(id, ids),
+            doubt: null,
             random: new Prng(randomUUID()),
             snapshots: {
               entries: this.#options.snapshotEntries ?? 10_000,
@@ -173,6 +174,7 @@ export class Lab {
       clock: nodeClock,
       limits,
       clientUrlOf,
+      scrubStatus: () => ({ rounds: 2, damages: 1 }),
     });
     return { id, node, store, service };
   }

@@ -7,6 +7,7 @@ import { crc32c } from "../../src/lib/crc32c.ts";
 import type { Core } from "../../src/raft/core.ts";
 import { majority } from "../../src/raft/quorum.ts";
 import type { Index, NodeId, Term } from "../../src/raft/types.ts";
+import { NodeWatch } from "./node-watch.ts";
 import { coreOf, type SimNode } from "./sim-node.ts";
 
 /** What was seen of one node, over all its lives. */
@@ -35,6 +36,9 @@ export class Checker {
   committed = 0;
   leaders = 0;
   private readonly nodes: number;
+  private readonly watch = new NodeWatch();
+  /** The newest process of each node that has run. */
+  private readonly processes = new Map<NodeId, SimNode>();
   private readonly leaderOf = new Map<number, string>();
   private readonly committedEntries = new Map<number, Committed>();
   private readonly entries = new Map<string, { prevTerm: number | null; crc: number }>();
@@ -46,6 +50,8 @@ export class Checker {
   }
 
   check(node: SimNode): void {
+    this.watch.check(node);
+    this.processes.set(node.id, node);
     const core = coreOf(node);
     const seen = this.seenOf(node);
     this.checkMonotony(node, core, seen);
@@ -60,6 +66,8 @@ export class Checker {
   /** I2, I8: over restarts too, neither term nor vote nor (in one life) commit go back. */
   private checkMonotony(node: SimNode, core: Core, seen: Seen): void {
     assert(core.log.committed >= seen.committed, () => `${node.id}: the commit index went back`);
+    // In doubt it knows less than it once did, and does not act on it.
+    if (core.doubt !== null) Object.assign(seen, { term: 0, vote: null });
     if (!core.termIsDurable) return;
     assert(core.term >= seen.term, () => `${node.id}: the term went back from ${seen.term}`);
     if (core.term === seen.term && seen.vote !== null) {
@@ -78,6 +86,7 @@ export class Checker {
       const known = this.leaderOf.get(core.term) ?? name;
       assert(known === name, () => `term ${core.term} is led by ${known} and ${name}`);
       this.leaderOf.set(core.term, name);
+      this.checkVoters(node, core);
       for (let index = core.log.base.index; index <= this.committed; index++) {
         const entry = this.committedEntries.get(index);
         if (entry === undefined || entry.seenIn >= core.term) continue;
@@ -86,6 +95,22 @@ export class Checker {
       }
     }
     seen.wasLeader = leads;
+  }
+
+  /** §5.4.1: nobody has voted for a log that is less up to date than its own. */
+  private checkVoters(node: SimNode, { log, term }: Core): void {
+    // Only the entries that it stood for election with: the rest is of the term that it leads.
+    let last = log.lastIndex as number;
+    while (last > log.base.index && log.termAt(last) === term) last -= 1;
+    const lastTerm = log.termAt(last) ?? 0;
+    for (const { id, life } of this.processes.values()) {
+      const voter = life?.raft.core;
+      if (voter === undefined || id === node.id) continue;
+      if (voter.doubt !== null || voter.term !== term || voter.vote !== node.id) continue;
+      const { lastTerm: theirs, lastIndex } = voter.log;
+      const isUpToDate = lastTerm > theirs || (lastTerm === theirs && last >= lastIndex);
+      assert(isUpToDate, () => `${id} voted for ${node.id}, whose log lacks what it has`);
+    }
   }
 
   /** I3: entries of one index and term are the same, and so is all before them. */
@@ -107,7 +132,8 @@ export class Checker {
     seen.lastTerm = log.lastTerm;
   }
 
-  private checkDurable({ log }: Core, seen: Seen): void {
+  private checkDurable({ log, doubt }: Core, seen: Seen): void {
+    if (doubt !== null) return;
     if (log.durable < seen.durableIndex) seen.durableIndex = log.durable;
     while (seen.durableIndex < log.durable) {
       seen.durableIndex += 1;

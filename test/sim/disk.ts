@@ -89,7 +89,9 @@ export class SimDisk implements Disk {
 
   readAt(name: string, range: Range, done: (bytes: Uint8Array) => void): void {
     this.run({ kind: "read", name, bytes: range.length }, () => {
-      return () => done(this.read(name, range));
+      // Before a removal that waits for it.
+      const bytes = this.read(name, range);
+      return () => done(bytes);
     });
   }
 
@@ -199,11 +201,19 @@ export class SimDisk implements Disk {
     return copy;
   }
 
+  /** Another disk is in its place, with nothing on it. */
+  wipe(): void {
+    this.pendingNames = [];
+    this.durableNames = new Map();
+    this.restart(new Map());
+  }
+
   /** Replaces a file, durably, behind everybody's back. Null: it is gone. */
   corrupt(name: string, bytes: Uint8Array | null): void {
+    const inode = bytes === null ? null : { durable: bytes, pending: [] };
     for (const names of [this.names, this.durableNames]) {
-      if (bytes === null) names.delete(name);
-      else names.set(name, { durable: bytes, pending: [] });
+      if (inode === null) names.delete(name);
+      else names.set(name, inode);
     }
   }
 

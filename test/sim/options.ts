@@ -21,6 +21,8 @@ export interface SimOptions {
     readonly pauses: boolean;
     readonly partitions: boolean;
     readonly hungDisks: boolean;
+    /** Of nodes that die, in percent: their disk is lost, or damaged. */
+    readonly lossesPercent: number;
   };
   readonly appendEntriesMax: number;
   readonly appendBytesMax: number;
@@ -31,7 +33,15 @@ export interface SimOptions {
   readonly snapshotChunkBytes: number;
 }
 
-export function drawOptions(random: Prng): SimOptions {
+/** What is drawn for the cluster as a whole; a single node knows nothing of it. */
+export interface SwarmOptions extends SimOptions {
+  /** Each node's clock runs at one of these rates. */
+  readonly clockRates: readonly number[];
+  /** How many new leaders, in percent, are killed or cut off soon after their election. */
+  readonly deposePercent: number;
+}
+
+export function drawOptions(random: Prng): SwarmOptions {
   return {
     nodes: random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]),
     clients: random.between(1, 6),
@@ -42,13 +52,16 @@ export function drawOptions(random: Prng): SimOptions {
     repeatDelayMaxMs: random.pick([10, 1_000, 10_000]),
     diskMaxMs: random.pick([1, 3, 10, 30]),
     slowDiskPercent: random.pick([0, 0, 2, 10]),
+    clockRates: random.pick([[1], [0.9, 1, 1.1], [0.8, 1, 1.25]]),
+    deposePercent: random.pick([0, 0, 50, 90]),
     trouble: {
-      everyMs: random.pick([0, 300, 1_000, 3_000]),
+      everyMs: random.pick([0, 300, 1_000, 3_000, 10_000]),
       crashes: random.chance(70),
       powerCuts: random.chance(60),
       pauses: random.chance(50),
       partitions: random.chance(70),
       hungDisks: random.chance(30),
+      lossesPercent: random.pick([0, 0, 10, 50]),
     },
     appendEntriesMax: random.pick([1, 2, 3, 100]),
     appendBytesMax: random.pick([1, 200, 10_000]),

@@ -3,12 +3,22 @@ import { assert, must } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import { KvStore, type KvResult } from "../../src/kv/store.ts";
 import type { RaftNode } from "../../src/node/node.ts";
-import { openNode } from "../../src/node/open-node.ts";
+import { join, type NodeIdentity, writeIdentity } from "../../src/node/identity.ts";
+import {
+  inDoubt,
+  openOrRepair,
+  recoverIdentity,
+  type Repaired,
+  type RepairOptions,
+} from "../../src/node/repair.ts";
+import type { SnapshotEvent } from "../../src/node/snapshots.ts";
 import type { Runtime } from "../../src/node/ports.ts";
-import type { Raft } from "../../src/raft/raft.ts";
+import type { Raft, RaftStatus } from "../../src/raft/raft.ts";
 import { simpleConfiguration } from "../../src/raft/membership.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
+import { type Scrub, SCRUB_STEP_MS } from "../../src/storage/scrub.ts";
+import type { Wal } from "../../src/storage/wal.ts";
 import { SimDisk } from "./disk.ts";
 import type { EventQueue } from "./events.ts";
 import type { Receiver, SimNetwork } from "./network.ts";
@@ -35,6 +45,8 @@ export interface Life {
   readonly node: RaftNode<KvResult>;
   readonly raft: Raft;
   readonly store: KvStore;
+  readonly wal: Wal;
+  readonly scrub: Scrub;
 }
 
 export class SimNode {
@@ -47,6 +59,13 @@ export class SimNode {
   /** Milliseconds on the node's clock for each that passes. */
   clockRate = 1;
   diskHangs = false;
+  /** What it has promised may be lost, and it has not found out that all is well. */
+  hasLost = false;
+  /** Bits of its disk have flipped behind its back. */
+  hasFlipped = false;
+  private identity: NodeIdentity | null = null;
+  /** Its peers have heard of it. */
+  private hasRun = false;
   private pausedUntil = 0;
   private held: (() => void)[] = [];
   private readonly deps: SimNodeDeps;
@@ -77,33 +96,93 @@ export class SimNode {
       },
       unreachable: (peer) => this.run(generation, () => this.life?.node.unreachable(peer)),
     });
-    openNode<KvResult>(
-      {
-        raft: this.raftOptions(),
-        random: new Prng(`${deps.seed}/raft/${this.id}/${generation}`),
-        snapshots: {
-          entries: deps.options.snapshotEntries,
-          logBytes: 1_000_000,
-          trailingEntries: deps.options.trailingEntries,
-        },
-        segmentBytesMax: deps.options.segmentBytesMax,
-        disk: this.disk,
-        runtime: this.runtime(generation),
-        transport,
-        machine: store,
-        onChange: (now) => deps.trace(`${now.id} ${now.role} term=${now.term} of ${now.leader}`),
-        onSnapshot: (event) => deps.trace(`${this.id} snapshot ${JSON.stringify(event)}`),
+    const options = {
+      raft: this.raftOptions(),
+      random: new Prng(`${deps.seed}/raft/${this.id}/${generation}`),
+      snapshots: {
+        entries: deps.options.snapshotEntries,
+        logBytes: 1_000_000,
+        trailingEntries: deps.options.trailingEntries,
       },
-      (opened) => {
-        if (opened instanceof StorageError) throw opened;
-        if (generation !== this.generation) return;
-        const { node, raft } = opened;
-        this.life = { node, raft, store };
-        node.start();
-        deps.network.connect(this.id, this.receiver(generation));
-        deps.onEvent(this);
+      segmentBytesMax: deps.options.segmentBytesMax,
+      disk: this.disk,
+      runtime: this.runtime(generation),
+      transport,
+      machine: store,
+      onChange: (now: RaftStatus, before: RaftStatus) => this.onChange(now, before),
+      onSnapshot: (event: SnapshotEvent) => {
+        deps.trace(`${this.id} snapshot ${JSON.stringify(event)}`);
+        assert(event.type !== "damaged" || this.hasFlipped, "a whole file is taken for damaged");
       },
+    };
+    this.open(options, ({ opened, identity }) => {
+      if (generation !== this.generation) return;
+      const { node, raft, wal, scrub } = opened;
+      this.identity = identity;
+      this.hasLost = identity.since === null;
+      this.life = { node, raft, store, wal, scrub };
+      node.start();
+      options.runtime.every(SCRUB_STEP_MS, () => scrub.step());
+      deps.network.connect(this.id, this.receiver(generation));
+      deps.onEvent(this);
+    });
+  }
+
+  /** As a program does it: who the node is, what it has, and that it takes part from now on. */
+  private open(
+    options: Omit<RepairOptions<KvResult>, "identity" | "newIncarnation">,
+    done: (repaired: Repaired<KvResult>) => void,
+  ): void {
+    const { disk, id } = this;
+    const newIncarnation = () => `${id}.${this.generation}`;
+    const fresh = { cluster: "sim", id, incarnation: newIncarnation(), joined: false, since: 0 };
+    recoverIdentity(disk, fresh, (found) => {
+      // Its peers would know that it had another data directory.
+      const unknown = this.hasRun ? inDoubt(fresh, fresh.incarnation) : fresh;
+      openOrRepair({ ...options, identity: found ?? unknown, newIncarnation }, (repaired) => {
+        if (repaired instanceof StorageError) throw repaired;
+        const { opened, identity, damage } = repaired;
+        if (damage !== null) this.deps.trace(`${id} is damaged: ${damage}`);
+        join(disk, { identity, wal: opened.wal }, () => {
+          this.hasRun = true;
+          done({ ...repaired, identity: { ...identity, joined: true } });
+        });
+      });
+    });
+  }
+
+  private onChange(now: RaftStatus, before: RaftStatus): void {
+    const doubt = now.inDoubt ? " in doubt" : "";
+    this.deps.trace(`${now.id} ${now.role} term=${now.term} of ${now.leader}${doubt}`);
+    if (!before.inDoubt || now.inDoubt) return;
+    const { life, identity, disk } = this;
+    const certain = { ...must(identity, "it runs"), since: must(now.rejoined, "by an entry") };
+    must(life, "it runs").wal.write(null, () =>
+      writeIdentity(disk, certain, () => {
+        this.identity = certain;
+        this.hasLost = false;
+      }),
     );
+  }
+
+  /** While it does not run: its disk is lost, or one bit of it flips. */
+  lose(how: "disk" | "bit"): void {
+    assert(this.life === null, "it runs");
+    this.hasLost = true;
+    if (how === "disk") {
+      this.deps.trace(`${this.id} is wiped`);
+      this.disk.wipe();
+      return;
+    }
+    const names = this.disk.list().filter((name) => this.disk.read(name).length > 0);
+    if (names.length === 0) return;
+    const name = this.random.pick(names);
+    const bytes = this.disk.read(name);
+    const bit = this.random.below(8 * bytes.length);
+    bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    this.deps.trace(`${this.id} ${name}: bit ${bit} flips`);
+    this.hasFlipped = true;
+    this.disk.corrupt(name, bytes);
   }
 
   /** The process dies. `power`: and with it everything that was not synced. */

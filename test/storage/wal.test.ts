@@ -27,6 +27,7 @@ test("a new node finds nothing saved", () => {
     snapshot: null,
     base: position(0, 0),
     entries: [],
+    doubt: null,
   });
   expect(snapshotName).toBeNull();
   expect(notes).toEqual([]);

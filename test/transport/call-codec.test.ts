@@ -60,7 +60,9 @@ test.each<ReadIndexReply>([
 
 test.each(["n1-second", null])("answer to a hello: known incarnation %s", (knownIncarnation) => {
   const clientUrl = "http://127.0.0.1:4001";
-  const reply = { name: n1, incarnation: "n1-first", fresh: false, knownIncarnation, clientUrl };
+  const about = { name: n1, incarnation: "n1-first", fresh: false, clientUrl };
+  const silentMs = knownIncarnation === null ? null : 70_000;
+  const reply = { ...about, knownIncarnation, silentMs };
   expect(decodeHelloReply(encodeHelloReply(reply))).toStrictEqual(reply);
 });
 

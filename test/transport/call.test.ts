@@ -87,12 +87,12 @@ describe("answers", () => {
       handlers: {
         onHello: ({ from, incarnation }) => {
           const knownIncarnation = from === n1 ? incarnation : null;
-          return Promise.resolve({ ...about, knownIncarnation });
+          return Promise.resolve({ ...about, knownIncarnation, silentMs: 17 });
         },
       },
     });
     const reply = await connected(server.url).calls.hello(n2, 1000);
-    expect(reply).toEqual({ ...about, knownIncarnation: "n1-first" });
+    expect(reply).toEqual({ ...about, knownIncarnation: "n1-first", silentMs: 17 });
   });
 
   test("many at once, each its own", async () => {

@@ -122,6 +122,7 @@ describe("damage", () => {
       incarnation: "i1",
       fresh: true,
       knownIncarnation: null,
+      silentMs: 5,
       clientUrl: "http://127.0.0.1:4001",
     }),
     encodeSnapshotChunk({ ...chunk, term: 3 as Term }),

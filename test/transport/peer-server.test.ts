@@ -18,6 +18,7 @@ const identity = [
   "quorate-from: n1",
   "quorate-to: n2",
   "quorate-incarnation: n1-first",
+  "quorate-since: 0",
 ];
 const msgpack = "content-type: application/msgpack";
 const body = Buffer.from(encodeMessages([heartbeatOf(1, 1)]));

@@ -22,7 +22,7 @@ import {
 import { n1, n2 } from "./arbitrary.ts";
 
 export function identityOf(id: NodeId): Identity {
-  return { cluster: "c1", id, incarnation: `${id}-first` };
+  return { cluster: "c1", id, incarnation: `${id}-first`, since: 0 };
 }
 
 export interface RunningServer {
@@ -143,7 +143,7 @@ function politeHandlers(received: Message[]): PeerHandlers {
     onReadIndex: () => Promise.resolve({ type: "confirmed", term, index: 12 as Index }),
     onHello: () => {
       const about = { name: n2, incarnation: "n2-first", clientUrl: "http://127.0.0.1:4002" };
-      return Promise.resolve({ ...about, fresh: true, knownIncarnation: null });
+      return Promise.resolve({ ...about, fresh: true, knownIncarnation: null, silentMs: null });
     },
     onSnapshotChunk: () => Promise.resolve({ type: "refused", reason: "not_wanted" }),
   };

@@ -16,6 +16,7 @@ const good = {
   "quorate-from": "n1",
   "quorate-to": "n2",
   "quorate-incarnation": "n1-first",
+  "quorate-since": "0",
 };
 
 async function postWith(server: RunningServer, headers: Record<string, string | undefined>) {
@@ -50,6 +51,7 @@ describe("the server, before it reads the body", () => {
     ["no receiver", { "quorate-to": undefined }, 412, "NOT_ME"],
     ["no sender", { "quorate-from": undefined }, 400, "BAD_HEADERS"],
     ["a sender that is no node id", { "quorate-from": "a b" }, 400, "BAD_HEADERS"],
+    ["no place in the log", { "quorate-since": "soon" }, 400, "BAD_HEADERS"],
     ["no incarnation", { "quorate-incarnation": undefined }, 400, "BAD_HEADERS"],
     ["a sender of the server's name", { "quorate-from": "n2" }, 409, "DUPLICATE_NAME"],
     ["an unknown sender", { "quorate-from": "n9" }, 403, "UNKNOWN_MEMBER"],
@@ -59,7 +61,7 @@ describe("the server, before it reads the body", () => {
     const server = await lab.server({
       admission: {
         isMember: (from) => from === n1,
-        admit: (_from, incarnation) => {
+        admit: ({ incarnation }) => {
           if (incarnation === "n1-new") return "later";
           return incarnation === "n1-first" ? "yes" : "no";
         },
