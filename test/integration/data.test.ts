@@ -121,6 +121,26 @@ describe("three nodes", () => {
     for (let i = 231; i <= 250; i++) expect(await get(damaged, `key/${i % 20}`)).toBe(value(i));
   });
 
+  test("damage that no start would notice is found, and written anew (W13)", async () => {
+    const leader = await cluster.leader();
+    for (let i = 1; i <= 300; i++) await put(leader, `key/${i % 20}`, String(i));
+    const node = await aFollower();
+    const snapshots = () => filesOf(node, /\.snap$/);
+    await until("there are snapshots", () => snapshots().length > 1);
+    await node.kill();
+    // The newer one is restored, and nobody looks into the older one.
+    const [older] = snapshots();
+    flip(older as string, 0.5);
+    const process = node.start();
+    await process.said(/^snapshot-\S+ is damaged on disk \(.*\): it is written anew from memory/);
+    await process.said(/^snapshot-\S+ is replaced: nothing was lost/);
+    await until("the damaged one is gone", () => !snapshots().includes(older as string));
+    await until("it is ready", () => node.isReady());
+    expect(process.messages("warn")).toEqual([]);
+    expect(await get(node, "key/0")).toBe("300");
+    expect(await node.status()).toMatchObject({ in_doubt: false, scrub: { damages: 1 } });
+  });
+
   test("a node that was away for long catches up by a snapshot", async () => {
     const late = await aFollower();
     await late.kill();

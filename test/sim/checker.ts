@@ -134,7 +134,8 @@ export class Checker {
 
   private checkDurable({ log, doubt }: Core, seen: Seen): void {
     if (doubt !== null) return;
-    if (log.durable < seen.durableIndex) seen.durableIndex = log.durable;
+    // What was truncated is held no more, even if nothing has taken its place.
+    while (seen.durableIndex > log.durable) seen.durable.delete(seen.durableIndex--);
     while (seen.durableIndex < log.durable) {
       seen.durableIndex += 1;
       const term = log.termAt(seen.durableIndex);
@@ -145,6 +146,11 @@ export class Checker {
   /** I5, I6: a committed entry never changes, and a majority had it on disk by then. */
   private checkCommitted(node: SimNode, core: Core, seen: Seen): void {
     const { log } = core;
+    if (core.role.kind === "leader" && log.committed > seen.committed) {
+      // §5.4.2, figure 8: who has an entry of an older term does not tell that it is committed.
+      const isOwn = log.termAt(log.committed) === core.term;
+      assert(isOwn, () => `${node.id} commits ${log.committed}, of an older term, by counting`);
+    }
     for (
       let index = Math.max(seen.committed, log.base.index) + 1;
       index <= log.committed;
@@ -197,6 +203,7 @@ export class Checker {
     }
     if (seen.generation !== node.generation) {
       // Only what is on disk carries over: the commit index is learnt anew from the snapshot on.
+      if (!node.hasLost) checkRecovered(node, seen);
       const { log } = coreOf(node);
       const { committed, lastIndex, lastTerm } = log;
       const generation = node.generation;
@@ -211,4 +218,14 @@ export class Checker {
 function checkMemory({ log, options }: Core): void {
   const slack = 1_000_000;
   assert(log.bytes <= options.logBytesMax + slack, "the log in memory is too large");
+}
+
+/** I11: what was durable when the process ended is found again, unless the disk was lost. */
+function checkRecovered(node: SimNode, { durable, durableIndex }: Seen): void {
+  const { log } = coreOf(node);
+  assert(log.lastIndex >= durableIndex, () => `${node.id}: lost what was durable before`);
+  for (let index = log.base.index + 1; index <= durableIndex; index++) {
+    const found = log.termAt(index);
+    assert(found === durable.get(index), () => `${node.id}: durable ${index} is not what it was`);
+  }
 }
