@@ -52,7 +52,7 @@ export const snapshots: readonly Mutation[] = [
       {
         file: sending,
         from: "    const frozen = machine.freeze();\n",
-        to: "    const frozen = machine.freeze();\n    release(meta.index);\n",
+        to: "    const frozen = machine.freeze();\n    wal.release(meta.index);\n",
       },
     ],
   },
