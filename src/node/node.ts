@@ -182,7 +182,7 @@ export class RaftNode<Result> {
     for (const { token, index } of ready.reads) this.answerRead(token, index);
     for (const token of ready.readsLost) this.answerRead(token, null);
     const { term } = this.deps.raft.core;
-    for (const peer of ready.snapshotsTo) this.deps.snapshots.sendTo(peer, term);
+    for (const transfer of ready.snapshotsTo) this.deps.snapshots.sendTo(transfer, term);
     if (ready.moreCommitted) this.wake();
   }
 

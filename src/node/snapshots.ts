@@ -2,7 +2,7 @@
 import { assert, must } from "../lib/assert.ts";
 import { MalformedError } from "../lib/bytes.ts";
 import type { Core } from "../raft/core.ts";
-import type { Input } from "../raft/message.ts";
+import type { Input, SnapshotTransfer } from "../raft/message.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Index, Millis, NodeId, SnapshotMeta, Term } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
@@ -114,7 +114,8 @@ export class Snapshots {
     const isLarge = log.bytes >= limits.logBytes;
     if (isLarge && snapshot !== null && snapshot.index > log.base.index) {
       // The snapshot there is covers more than was forgotten for its sake.
-      this.enqueue({ type: "snapshotSaved", meta: snapshot, compactTo: snapshot.index });
+      const compactTo = snapshot.index;
+      this.enqueue({ type: "snapshotSaved", meta: snapshot, compactTo, isUrgent: true });
       return;
     }
     if (!isLarge && !this.isDue(raft)) return;
@@ -130,17 +131,18 @@ export class Snapshots {
   }
 
   /** Streams the newest snapshot to a peer. Ends with the input `snapshotSent`. */
-  sendTo(peer: NodeId, term: Term): void {
+  sendTo({ peer, transfer }: SnapshotTransfer, term: Term): void {
     const { store, transport, onEvent } = this.deps;
     const file = store.newest;
-    if (file === null) return this.enqueue({ type: "snapshotSent", peer, ok: false });
+    const ended = (ok: boolean) => this.enqueue({ type: "snapshotSent", peer, transfer, ok });
+    if (file === null) return ended(false);
     const unpin = store.pin(file.name);
     onEvent({ type: "sending", index: file.meta.index, to: peer });
     transport.sendSnapshot(peer, { name: file.name, bytes: file.bytes, term }, (ok) => {
       unpin();
       if (!ok) this.deps.onNotTaken(file.name);
       onEvent({ type: "sent", to: peer, ok });
-      this.enqueue({ type: "snapshotSent", peer, ok });
+      ended(ok);
     });
   }
 
@@ -198,7 +200,7 @@ export class Snapshots {
       wal.release(store.releasable);
       onEvent({ type: "saved", index: meta.index, bytes, ms: now() - startedAt });
       const compactTo = Math.max(0, meta.index - limits.trailingEntries) as Index;
-      this.enqueue({ type: "snapshotSaved", meta, compactTo });
+      this.enqueue({ type: "snapshotSaved", meta, compactTo, isUrgent: false });
       if (isWanted) done();
     });
     const saving = {

@@ -11,7 +11,7 @@ import type { Entry, EntryKind } from "./entry.ts";
 import { makeEntry } from "./entry.ts";
 import { RaftLog } from "./log.ts";
 import { ConfigurationHistory, decodeConfiguration, isVoter } from "./membership.ts";
-import type { Body, Message, Write } from "./message.ts";
+import type { Body, Message, SnapshotTransfer, Write } from "./message.ts";
 import type { Progress, Window } from "./progress.ts";
 import type { ConfirmedRead } from "./read-index.ts";
 import { ReadQueue } from "./read-index.ts";
@@ -111,13 +111,15 @@ export class Core {
    * answers to a campaign before a restart are told apart too.
    */
   round: number;
+  /** How many transfers of snapshots were ever begun: a number for the next. */
+  transfers = 0;
 
   /** What the next `drain` will hand out. */
   outbox: Message[] = [];
   outboxAfterPersist: Message[] = [];
   confirmedReads: ConfirmedRead[] = [];
   lostReads: number[] = [];
-  snapshotsTo: NodeId[] = [];
+  snapshotsTo: SnapshotTransfer[] = [];
   restore: SnapshotMeta | null = null;
 
   private hardStateChanged = false;

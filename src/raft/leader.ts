@@ -2,7 +2,7 @@
 import { assert, must } from "../lib/assert.ts";
 import type { Core, Role } from "./core.ts";
 import { membersOf } from "./membership.ts";
-import type { Message, Refusal } from "./message.ts";
+import type { Message, Refusal, SnapshotTransfer } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { reached } from "./quorum.ts";
 import { encodeRejoin } from "./rejoin.ts";
@@ -139,15 +139,29 @@ export function onUnreachable(leader: Leader, peer: NodeId): void {
 
 export function onSnapshotSent(core: Core, leader: Leader, result: SnapshotResult): void {
   const progress = leader.progress.get(result.peer);
-  if (progress?.mode !== "snapshot") return;
-  const after = result.ok && core.snapshot !== null ? core.snapshot.index + 1 : 0;
+  if (progress?.mode !== "snapshot" || progress.transfer !== result.transfer) return;
+  const after = result.ok ? progress.snapshotIndex + 1 : 0;
   progress.probeFrom(Math.min(after, core.log.lastIndex + 1));
   // Where it failed, look again only after the peer has been heard of.
   if (!result.ok) waitFor(core, progress);
 }
 
-interface SnapshotResult {
-  readonly peer: NodeId;
+/**
+ * Whoever was sent a snapshot and still answers has everything up to here, or will have it with
+ * that snapshot. If the log forgot more, a follower that copies slower than clients write would
+ * need one snapshot after the other.
+ */
+export function heldAfterSnapshots(core: Core, leader: Leader): Index {
+  let index = core.log.lastIndex;
+  for (const { transfer, heardAt, matched, mode, snapshotIndex } of leader.progress.values()) {
+    if (transfer === 0 || core.now - heardAt >= core.options.electionMs) continue;
+    const has = mode === "snapshot" ? Math.max(matched, snapshotIndex) : matched;
+    index = asIndex(Math.min(index, has));
+  }
+  return index;
+}
+
+interface SnapshotResult extends SnapshotTransfer {
   readonly ok: boolean;
 }
 
@@ -240,9 +254,10 @@ function startSnapshot(core: Core, peer: NodeId, progress: Progress): void {
   // A peer that is silent would only be streamed at in vain.
   const silent = core.now - progress.heardAt >= core.options.electionMs;
   if (silent) return waitFor(core, progress);
-  must(core.snapshot, "the log was compacted without a snapshot");
-  progress.startSnapshot();
-  core.snapshotsTo.push(peer);
+  const { index } = must(core.snapshot, "the log was compacted without a snapshot");
+  core.transfers += 1;
+  progress.startSnapshot(core.transfers, index);
+  core.snapshotsTo.push({ peer, transfer: core.transfers });
 }
 
 /** Heartbeats tell of the commit only as far as the follower is known to match. */

@@ -62,10 +62,21 @@ export type Input =
   | { readonly type: "persisted"; readonly write: number }
   /** The peer could not be reached: what is in flight to it is probably lost. */
   | { readonly type: "unreachable"; readonly peer: NodeId }
-  /** A snapshot transfer to the peer ended, well or not. */
-  | { readonly type: "snapshotSent"; readonly peer: NodeId; readonly ok: boolean }
-  /** A snapshot of the applied state is on disk: entries up to `compactTo` may go. */
-  | { readonly type: "snapshotSaved"; readonly meta: SnapshotMeta; readonly compactTo: Index };
+  /** This transfer of a snapshot to the peer has ended, well or not. */
+  | ({ readonly type: "snapshotSent"; readonly ok: boolean } & SnapshotTransfer)
+  | SnapshotSaved;
+
+/**
+ * A snapshot of the applied state is on disk: entries up to `compactTo` may go. A leader keeps what
+ * a follower still lacks that it has sent a snapshot to; `isUrgent`: not even that, as memory runs
+ * out.
+ */
+export interface SnapshotSaved {
+  readonly type: "snapshotSaved";
+  readonly meta: SnapshotMeta;
+  readonly compactTo: Index;
+  readonly isUrgent: boolean;
+}
 
 /** What must be on disk, together, before `messagesAfterPersist` may be sent. */
 export interface Write {
@@ -98,7 +109,13 @@ export interface Ready {
   /** Reads that this node can no longer vouch for: it is not the leader any more. */
   readonly readsLost: readonly number[];
   /** Send the newest snapshot to these peers: the log no longer reaches back far enough. */
-  readonly snapshotsTo: readonly NodeId[];
+  readonly snapshotsTo: readonly SnapshotTransfer[];
+}
+
+/** The numbers tell transfers apart: a newer one to a peer may end an older one, and that late. */
+export interface SnapshotTransfer {
+  readonly peer: NodeId;
+  readonly transfer: number;
 }
 
 /** Why a proposal was not taken. It is certain that it will never be applied. */

@@ -47,6 +47,10 @@ export class Progress {
   commitDueAt: Millis | null = null;
   /** When an answer is overdue, so that a lost message is noticed. */
   retryAt: Millis;
+  /** The newest transfer of a snapshot to the follower; in mode `snapshot`, the one under way. */
+  transfer = 0;
+  /** Where that snapshot ends. */
+  snapshotIndex: Index = asIndex(0);
   /** A probe is on its way: send nothing more before its answer, or before `retryAt`. */
   private waiting = false;
   private inflight: { readonly last: Index; readonly bytes: number }[] = [];
@@ -131,8 +135,10 @@ export class Progress {
     this.waiting = false;
   }
 
-  startSnapshot(): void {
+  startSnapshot(transfer: number, index: Index): void {
     this.mode = "snapshot";
+    this.transfer = transfer;
+    this.snapshotIndex = index;
     this.clear();
   }
 

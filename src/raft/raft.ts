@@ -19,6 +19,7 @@ import {
 } from "./follower.ts";
 import {
   awaitCommit,
+  heldAfterSnapshots,
   leaderDrain,
   onAppended,
   onHeard,
@@ -30,16 +31,17 @@ import {
   propose,
   quorumContact,
 } from "./leader.ts";
-import type { Input, Message, Ready, Refusal } from "./message.ts";
+import type { Input, Message, Ready, Refusal, SnapshotSaved } from "./message.ts";
 import type { Saved } from "./saved.ts";
-import type {
-  Configuration,
-  Index,
-  Millis,
-  NodeId,
-  Position,
-  SnapshotMeta,
-  Term,
+import {
+  asIndex,
+  type Configuration,
+  type Index,
+  type Millis,
+  type NodeId,
+  type Position,
+  type SnapshotMeta,
+  type Term,
 } from "./types.ts";
 
 /** What anybody may know about a node at a moment. */
@@ -268,10 +270,12 @@ export class Raft {
 }
 
 /** The log before the snapshot is not needed any more, unless a newer snapshot came meanwhile. */
-function onSnapshotSaved(core: Core, saved: Extract<Input, { type: "snapshotSaved" }>): void {
-  const { meta, compactTo } = saved;
+function onSnapshotSaved(core: Core, { meta, compactTo, isUrgent }: SnapshotSaved): void {
   if (core.snapshot !== null && meta.index < core.snapshot.index) return;
   core.snapshot = meta;
   core.configurations.compactTo(meta.index);
-  core.log.compactTo(compactTo, meta);
+  const { role } = core;
+  const keeps = role.kind === "leader" && !isUrgent;
+  const held = keeps ? heldAfterSnapshots(core, role) : compactTo;
+  core.log.compactTo(asIndex(Math.min(compactTo, held)), meta);
 }

@@ -18,9 +18,15 @@ import { caughtUp, type ReaderDeps } from "./reads.ts";
 import { RevisionWaits } from "./revision-waits.ts";
 import { type WriteLimits, Writer } from "./writes.ts";
 
+/** The node, as far as the service needs it. */
+export type ServedNode = Pick<
+  RaftNode<KvResult>,
+  "submit" | "whenApplied" | "readIndex" | "whenReached" | "status"
+>;
+
 /** What the service is made of. */
 export interface KvServiceDeps {
-  readonly node: RaftNode<KvResult>;
+  readonly node: ServedNode;
   readonly store: KvStore;
   readonly calls: Pick<PeerCalls, "forward" | "readIndex">;
   /** Told of every change by the node's `onChange`. */

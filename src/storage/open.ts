@@ -133,26 +133,42 @@ type Step = (done: Done) => void;
 /** What must be durable before anything is built on it, in order. */
 function repairs(disk: Disk, log: RecoveredLog, { damaged }: FoundSnapshots): readonly Step[] {
   const steps: Step[] = [];
-  // A process that was killed may have left bytes and names that can be read, but are not durable.
-  const last = log.tear ?? log.segments.at(-1);
-  if (last !== undefined) steps.push((done) => disk.append(segmentName(last.sequence), [], done));
   for (const { name } of damaged) {
     steps.push((done) => disk.rename(name, `${name}.damaged`, done));
   }
-  if (log.tear !== null) steps.push(...cutOff(disk, log.tear));
+  if (log.tear !== null) steps.push(keepTorn(disk, log.tear));
+  const last = log.tear ?? log.segments.at(-1);
+  if (last !== undefined) {
+    const bytes = "offset" in last ? last.offset : last.bytes;
+    steps.push(...rewrite(disk, segmentName(last.sequence), bytes));
+  }
   return steps;
 }
 
-/** Saves the remains of the unfinished append, then cuts the segment to its last whole batch. */
-function cutOff(disk: Disk, { sequence, offset, bytes }: Tear): readonly Step[] {
-  const name = segmentName(sequence);
+/** Saves the remains of the unfinished append before they are cut off. */
+function keepTorn(disk: Disk, { sequence, offset, bytes }: Tear): Step {
   const copy = tornName(sequence, offset);
+  return (done) => {
+    disk.remove(copy);
+    disk.append(copy, [bytes], done);
+  };
+}
+
+/**
+ * Puts what was read of the file into its place once more, as far as it counts. That it can be read
+ * does not make it durable: a process that was killed had not synced it, and one whose fsync failed
+ * has left pages that are in memory only and pass for written, so that no fsync ever writes them
+ * (W3). Only bytes written anew are sure to get to the disk.
+ */
+function rewrite(disk: Disk, name: string, length: number): readonly Step[] {
+  const bytes = disk.read(name, { offset: 0, length });
+  const copy = `${name}.tmp`;
   return [
     (done) => {
       disk.remove(copy);
       disk.append(copy, [bytes], done);
     },
-    (done) => disk.truncate(name, offset, done),
+    (done) => disk.rename(copy, name, done),
   ];
 }
 

@@ -50,7 +50,8 @@ function follower(): Raft {
   );
   raft.core.log.commitTo(asIndex(3));
   raft.drain();
-  raft.step({ type: "snapshotSaved", meta: metaAt(3, 2), compactTo: asIndex(2) }, 1 as Millis);
+  const saved = { type: "snapshotSaved", meta: metaAt(3, 2), compactTo: asIndex(2) } as const;
+  raft.step({ ...saved, isUrgent: false }, 1 as Millis);
   return raft;
 }
 

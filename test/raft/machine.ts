@@ -54,6 +54,8 @@ export class Machine {
   async = false;
   /** It neither receives nor notices that time goes by. */
   paused = false;
+  /** The numbers of all transfers of snapshots to each peer. */
+  readonly transfers = new Map<NodeId, number[]>();
   private lives = 0;
   private queue: QueuedWrite[] = [];
   private shown = "";
@@ -145,7 +147,8 @@ export class Machine {
 
   private saveSnapshot(meta: SnapshotMeta, compactTo: number): void {
     this.act((raft) => {
-      raft.step({ type: "snapshotSaved", meta, compactTo: asIndex(compactTo) }, this.now);
+      const saved = { type: "snapshotSaved", meta, compactTo: asIndex(compactTo) } as const;
+      raft.step({ ...saved, isUrgent: false }, this.now);
       const { snapshot, log } = raft.core;
       if (snapshot === meta) this.disk.saveSnapshot(meta, log.base);
       this.world.print(`${this.id} has a snapshot of ${showPosition(meta)}`);
@@ -243,7 +246,8 @@ export class Machine {
       tell(`read ${this.world.readName(token)} at ${index}`);
     }
     for (const token of ready.readsLost) tell(`lost ${this.world.readName(token)}`);
-    for (const to of ready.snapshotsTo) {
+    for (const { peer: to, transfer } of ready.snapshotsTo) {
+      this.transfers.set(to, [...(this.transfers.get(to) ?? []), transfer]);
       const meta = core.snapshot;
       if (meta === null) throw new Error("a snapshot is wanted where there is none");
       this.release({ from: this.id, to, term: core.term, type: "snapshot", meta }, tell);

@@ -130,7 +130,7 @@ describe("a snapshot", () => {
   test("stops everything else, and empties the window", () => {
     const progress = replicating(1);
     progress.sent(asIndex(4), 50);
-    progress.startSnapshot();
+    progress.startSnapshot(1, asIndex(3));
     expect([progress.mayAppend(WINDOW), progress.unanswered]).toEqual([false, false]);
     expect(() => progress.sent(asIndex(5), 1)).toThrow("appending during a snapshot");
     progress.probeFrom(9);
@@ -153,7 +153,7 @@ test("whatever happens: promised <= matched < next, none goes back, the window i
       const what = random.below(6);
       if (what === 0) progress.appended(any);
       if (what === 1) progress.probeFrom(any);
-      if (what === 2 && random.chance(20)) progress.startSnapshot();
+      if (what === 2 && random.chance(20)) progress.startSnapshot(1, asIndex(3));
       if (what === 3) progress.stopWaiting();
       if (what === 4) progress.copied(any);
       expect(progress.promised).toBeGreaterThanOrEqual(promised);

@@ -396,11 +396,14 @@ class Script implements World {
     this.network.cut(b, a);
   }
 
-  private report([link = "", how]: readonly string[]): void {
+  /** Of the newest transfer on the link, or, with `earlier`, of the one before it. */
+  private report([link = "", how, which]: readonly string[]): void {
     const ends = parseLink(link);
     if (ends === null || (how !== "ok" && how !== "failed")) throw new Error("report n1→n2 ok");
     const peer = ends.to as NodeId;
-    this.node(ends.from).step({ type: "snapshotSent", peer, ok: how === "ok" });
+    const node = this.node(ends.from);
+    const transfer = node.transfers.get(peer)?.at(which === "earlier" ? -2 : -1) ?? 0;
+    node.step({ type: "snapshotSent", peer, transfer, ok: how === "ok" });
   }
 }
 

@@ -47,7 +47,7 @@ export class World {
   /** With these disks, or with new ones. Nobody runs yet. */
   constructor(seed: string, disks: readonly Files[] = []) {
     const { events } = this;
-    this.network = new SimNetwork(events, new Prng(`${seed}/network`), OPTIONS);
+    this.network = new SimNetwork(events, new Prng(`${seed}/network`), { options: OPTIONS });
     const shared = { ids: IDS, seed, options: OPTIONS, events, network: this.network };
     this.nodes = IDS.map((id, at) => {
       const node = new SimNode({

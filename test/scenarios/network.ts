@@ -36,7 +36,7 @@ export class ScenarioNetwork extends SimNetwork {
 
   constructor(queue: EventQueue, chances: Prng, options: SimOptions) {
     const faults = { ...options };
-    super(queue, chances, faults);
+    super(queue, chances, { options: faults });
     this.queue = queue;
     this.chances = chances;
     this.faults = faults;

@@ -1,120 +1,174 @@
 /** A whole simulated cluster: one seed, one history. First trouble, then peace and progress. */
+import { setImmediate as othersHaveRun } from "node:timers/promises";
 import { assert } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import type { NodeId } from "../../src/raft/types.ts";
+import { checkHistory } from "../checker/linearizable.ts";
+import { checkWitness } from "../checker/witness.ts";
 import { Checker } from "./checker.ts";
+import { Clients } from "./clients.ts";
 import { EventQueue } from "./events.ts";
 import { SimNetwork } from "./network.ts";
 import { drawOptions, type SwarmOptions } from "./options.ts";
+import { RareStates } from "./rare-states.ts";
+import { drawSchedule, type Scheduled } from "./schedule.ts";
 import { coreOf, ELECTION_MS, SimNode } from "./sim-node.ts";
+import { SimServices } from "./sim-service.ts";
+import { type Rare, Sometimes } from "./sometimes.ts";
 import { Troubles } from "./troubles.ts";
-import { Workload } from "./workload.ts";
+
+/** All that a run is made of: one scenario, one history. */
+export interface Scenario {
+  readonly seed: string;
+  readonly options: SwarmOptions;
+  readonly schedule: readonly Scheduled[];
+}
 
 /** What a run came to. */
 export interface SimResult {
   readonly events: number;
   readonly simulatedMs: number;
-  readonly acknowledged: number;
-  readonly reads: number;
+  /** What clients asked, and what of it was answered. */
+  readonly operations: number;
+  readonly answered: number;
   readonly leaders: number;
   readonly committed: number;
+  readonly rare: readonly (readonly [Rare, number])[];
 }
 
 const TRACE_LINES = 50;
-const TROUBLE_MS = 12_000;
 const PEACE_MS = 60_000;
-const EVENTS_MAX = 2_000_000;
+const EVENTS_MAX = 5_000_000;
+/** Of the search: far more than any history here has needed. */
+const STEPS_MAX = 5_000_000;
+
+/** The scenario that a seed stands for. */
+export function scenarioOf(seed: string): Scenario {
+  const options = drawOptions(new Prng(`${seed}/options`));
+  return { seed, options, schedule: drawSchedule(new Prng(`${seed}/trouble`), options) };
+}
 
 export class SimCluster {
-  readonly seed: string;
-  readonly options: SwarmOptions;
-  /** The last lines of what happened, or all of it. */
-  readonly lines: string[] = [];
+  readonly scenario: Scenario;
+  private readonly lines: string[];
   readonly events = new EventQueue();
   readonly nodes: readonly SimNode[];
-  private readonly network: SimNetwork;
   private readonly checker: Checker;
-  private readonly workload: Workload;
+  private readonly rareStates: RareStates;
+  private readonly services: SimServices;
+  private readonly clients: Clients;
   private readonly troubles: Troubles;
+  private readonly sometimes = new Sometimes();
   private readonly keepTrace: boolean;
 
-  constructor(seed: string, { trace }: { readonly trace: boolean }) {
-    this.seed = seed;
-    this.keepTrace = trace;
-    this.options = drawOptions(new Prng(`${seed}/options`));
-    const { events, options } = this;
-    this.network = new SimNetwork(events, new Prng(`${seed}/network`), options);
+  /** What happens goes to `lines`: the last of it, or, with `trace`, all. */
+  constructor(
+    scenario: Scenario,
+    { trace: keepTrace, lines }: { readonly trace: boolean; readonly lines: string[] },
+  ) {
+    const { seed, options, schedule } = scenario;
+    this.scenario = scenario;
+    this.lines = lines;
+    this.keepTrace = keepTrace;
+    const { events, sometimes } = this;
+    const trace = (line: string) => this.trace(line);
+    const network = new SimNetwork(events, new Prng(`${seed}/network`), { options, sometimes });
     this.checker = new Checker(options.nodes);
+    this.services = new SimServices({ events, network, electionMs: ELECTION_MS });
     const ids = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}` as NodeId);
-    const shared = { ids, seed, options, events, network: this.network };
     const onEvent = (node: SimNode) => {
       this.checker.check(node);
+      this.rareStates.look(node);
       this.troubles.afterEvent(node);
     };
-    const log = (line: string) => this.trace(line);
-    this.nodes = ids.map((id) => new SimNode({ ...shared, id, onEvent, trace: log }));
-    const random = new Prng(`${seed}/trouble`);
-    const { network, nodes } = this;
-    this.troubles = new Troubles({ random, events, network, nodes, options, trace: log });
-    this.workload = new Workload({
-      events,
-      random: new Prng(`${seed}/workload`),
-      network: this.network,
-      nodes: this.nodes,
-      keys: options.keys,
-      clients: options.clients,
+    const nodes = ids.map((id) => {
+      const deps = { id, ids, seed, options, events, network, sometimes, onEvent, trace };
+      return new SimNode({
+        ...deps,
+        onStart: (node, life) => this.services.start(node, life),
+        onChange: (node, now) => this.services.changed(node, now),
+        onDeath: (node) => this.troubles.died(node),
+      });
     });
-    for (const node of this.nodes) node.start();
+    this.nodes = nodes;
+    const rates = new Prng(`${seed}/clocks`);
+    for (const node of nodes) node.clockRate = rates.pick(options.clockRates);
+    this.rareStates = new RareStates(nodes, sometimes);
+    this.troubles = new Troubles({ schedule, events, network, nodes, sometimes, trace });
+    const { services } = this;
+    const random = new Prng(`${seed}/clients`);
+    this.clients = new Clients({ events, random, nodes, services, options, sometimes, trace });
+    for (const node of nodes) node.start();
   }
 
-  /** Runs the seed to its end. Throws where anything that must hold does not. */
-  run(): SimResult {
-    this.troubles.plan();
-    this.runUntil(TROUBLE_MS);
+  /** Runs to the end. Rejects where anything that must hold does not. */
+  async run(): Promise<SimResult> {
+    await this.runWhile(() => this.events.now < this.scenario.options.trouble.lastsMs);
     this.troubles.end();
-    this.runUntilCalm();
-    const { events, checker, workload } = this;
-    const { acknowledged, reads } = workload;
-    const { leaders, committed } = checker;
-    const simulatedMs = events.now;
-    return { events: events.count, simulatedMs, acknowledged, reads, leaders, committed };
+    await this.runUntilCalm();
+    await this.readAll();
+    this.checkHistory();
+    const { operations } = this.clients;
+    const { leaders, committed } = this.checker;
+    return {
+      events: this.events.count,
+      simulatedMs: this.events.now,
+      operations: operations.length,
+      answered: operations.filter(({ out }) => out !== undefined).length,
+      leaders,
+      committed,
+      rare: [...this.sometimes.counts],
+    };
   }
 
-  private runUntil(ms: number): void {
-    while (this.events.now < ms && this.events.step()) {
+  private async runWhile(goesOn: () => boolean): Promise<void> {
+    while (goesOn()) {
+      assert(this.events.step(), "nothing happens any more");
       assert(this.events.count < EVENTS_MAX, "the events never end");
+      if (!this.services.hasSettled) continue;
+      // Promises go on before anything else happens.
+      this.services.hasSettled = false;
+      await othersHaveRun();
     }
   }
 
-  /** Progress: everybody gets the same state, with a write made after the trouble. */
-  private runUntilCalm(): void {
+  /** Progress: everybody gets the same state, with writes made after the trouble. */
+  private async runUntilCalm(): Promise<void> {
     const deadline = this.events.now + PEACE_MS;
     const target = this.checker.committed + 5;
-    const settled = () =>
+    const isSettled = () =>
       this.nodes.every((node) => node.isUp && coreOf(node).log.applied >= target && !node.hasLost);
-    while (!settled()) {
-      const late = this.events.now > deadline;
-      assert(
-        !late,
-        () => `no progress ${PEACE_MS / ELECTION_MS} election timeouts after the trouble`,
-      );
-      assert(this.events.step(), "nothing happens any more");
-    }
-    for (const { life } of this.nodes) {
-      // One may be behind what was acknowledged; the one that is furthest is not.
-      const ahead = this.nodes.every(
-        (other) => applied(other) <= (life ? life.raft.core.log.applied : 0),
-      );
-      if (life !== null && ahead) this.workload.checkFinal(life.store);
-    }
+    await this.runWhile(() => !isSettled() && this.events.now <= deadline);
+    const timeouts = PEACE_MS / ELECTION_MS;
+    assert(isSettled(), () => `no progress ${timeouts} election timeouts after the trouble`);
+  }
+
+  /** What was acknowledged is there: the history says so, if it ends with what all keys are. */
+  private async readAll(): Promise<void> {
+    const deadline = this.events.now + PEACE_MS;
+    let hasRead = false;
+    this.clients.stop();
+    this.clients.readAll(this.nodes[0] as SimNode, () => {
+      hasRead = true;
+    });
+    await this.runWhile(() => !hasRead && this.events.now <= deadline);
+    assert(hasRead, "keys cannot be read after the trouble");
+  }
+
+  /** I13: by the order that revisions tell, and by search, key by key. */
+  private checkHistory(): void {
+    const { operations } = this.clients;
+    const contradiction = checkWitness(operations);
+    assert(contradiction === null, () => {
+      const involved = contradiction?.operations.map((each) => JSON.stringify(each));
+      return `not linearizable: ${contradiction?.what}: ${involved?.join("; ")}`;
+    });
+    const verdict = checkHistory(operations, { stepsMax: STEPS_MAX });
+    assert(verdict.verdict === "ok", () => `no order explains the history: ${verdict.verdict}`);
   }
 
   private trace(line: string): void {
     this.lines.push(`${this.events.now} ${line}`);
     if (!this.keepTrace && this.lines.length > TRACE_LINES) this.lines.shift();
   }
-}
-
-function applied(node: SimNode): number {
-  return coreOf(node).log.applied;
 }

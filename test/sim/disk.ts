@@ -4,7 +4,7 @@
  * It keeps apart what programs can read and what would survive a power cut. A power cut may leave
  * of an unsynced write any of its sectors, with zeros where the others would be, and any length of
  * the file in between; unsynced creations, renames, removals and truncations may each be kept or
- * lost.
+ * lost. A failed fsync leaves what it should have written in the cache, and nowhere else.
  * All these choices come from a Random: a seed makes one history, `everyPath` makes them all.
  */
 import { assert, must } from "../../src/lib/assert.ts";
@@ -20,8 +20,12 @@ export interface Operation {
   readonly bytes: number;
 }
 
-/** Told of each operation that begins; calls `complete` when it should end. Never means: hung. */
-export type Schedule = (operation: Operation, complete: () => void) => void;
+/**
+ * Told of each operation that begins; calls `complete` when it should end. Never means: hung. An
+ * operation that has `failed` is never answered, and the process must end with it.
+ */
+export type Schedule = (operation: Operation, complete: Complete) => void;
+export type Complete = (how?: "failed") => void;
 
 type Change =
   | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
@@ -31,7 +35,12 @@ type Change =
 interface Pending {
   readonly change: Change;
   /** The call that made it has not ended, so a process that is killed may not have finished it. */
-  inFlight: boolean;
+  readonly inFlight: boolean;
+  /**
+   * Its fsync has failed: the system takes the pages for clean, and a later fsync, which succeeds,
+   * does not write them. Until they leave the cache they can be read.
+   */
+  readonly isForgotten: boolean;
 }
 
 interface Inode {
@@ -47,6 +56,12 @@ type NameChange =
 interface PendingName {
   readonly change: NameChange;
   inFlight: boolean;
+}
+
+/** An operation that was begun: what its end does, and which file it changes. */
+interface Begun {
+  readonly end: () => void;
+  readonly inode: Inode | null;
 }
 
 /** The calls for one file begin one after another. */
@@ -91,7 +106,7 @@ export class SimDisk implements Disk {
     this.run({ kind: "read", name, bytes: range.length }, () => {
       // Before a removal that waits for it.
       const bytes = this.read(name, range);
-      return () => done(bytes);
+      return { end: () => done(bytes), inode: null };
     });
   }
 
@@ -101,12 +116,13 @@ export class SimDisk implements Disk {
       const inode = this.names.get(name) ?? this.create(name);
       const offset = contentOf(inode).length;
       if (bytes.length > 0) this.change(inode, { kind: "write", offset, bytes });
-      return () => {
-        this.sync(inode);
+      const end = () => {
+        sync(inode);
         if (!this.entered.has(name)) this.syncNames();
         this.entered.add(name);
         done();
       };
+      return { end, inode };
     });
   }
 
@@ -114,10 +130,11 @@ export class SimDisk implements Disk {
     this.run({ kind: "truncate", name, bytes: 0 }, () => {
       const inode = must(this.names.get(name), "no such file");
       this.change(inode, { kind: "truncate", length });
-      return () => {
-        this.sync(inode);
+      const end = () => {
+        sync(inode);
         done();
       };
+      return { end, inode };
     });
   }
 
@@ -127,10 +144,11 @@ export class SimDisk implements Disk {
       this.changeName({ kind: "rename", name: from, to, inode });
       this.entered.delete(from);
       this.entered.delete(to);
-      return () => {
+      const end = () => {
         this.syncNames();
         done();
       };
+      return { end, inode: null };
     });
   }
 
@@ -174,11 +192,22 @@ export class SimDisk implements Disk {
     for (const pending of this.pendingNames) pending.inFlight = false;
     for (const name of this.list()) {
       const inode = must(this.names.get(name), "listed");
-      inode.pending = inode.pending.flatMap(({ change, inFlight }) => {
+      inode.pending = inode.pending.flatMap(({ change, inFlight, isForgotten }) => {
         const left = inFlight ? interrupted(change, random) : change;
-        return left === null ? [] : [{ change: left, inFlight: false }];
+        return left === null ? [] : [{ change: left, inFlight: false, isForgotten }];
       });
+      if (inode.pending.some(({ isForgotten }) => isForgotten) && random.below(2) === 0) {
+        inode.pending = inode.pending.filter(({ isForgotten }) => !isForgotten);
+      }
     }
+  }
+
+  /** Whatever fsync is under way fails, and the process ends. */
+  failSync(random: Random): void {
+    for (const inode of new Set(this.names.values())) {
+      if (inode.pending.some(({ inFlight }) => inFlight)) forget(inode);
+    }
+    this.kill(random);
   }
 
   /** The disk of a machine that is in the same state. Nothing that is under way there ends here. */
@@ -224,17 +253,12 @@ export class SimDisk implements Disk {
   }
 
   private change(inode: Inode, change: Change): void {
-    inode.pending.push({ change, inFlight: true });
+    inode.pending.push({ change, inFlight: true, isForgotten: false });
   }
 
   private changeName(change: NameChange): void {
     applyName(this.names, change);
     this.pendingNames.push({ change, inFlight: change.kind !== "remove" });
-  }
-
-  private sync(inode: Inode): void {
-    inode.durable = contentOf(inode);
-    inode.pending = [];
   }
 
   private syncNames(): void {
@@ -250,12 +274,13 @@ export class SimDisk implements Disk {
   }
 
   /** Runs an operation when its file is free: `begin` does it, and returns what its end does. */
-  private run(operation: Operation, begin: () => () => void): void {
+  private run(operation: Operation, begin: () => Begun): void {
     this.enqueue(operation.name, (next) => {
       const { life } = this;
-      const end = begin();
-      this.schedule(operation, () => {
+      const { end, inode } = begin();
+      this.schedule(operation, (how) => {
         if (life !== this.life) return;
+        if (how === "failed") return forget(inode);
         next();
         end();
       });
@@ -273,6 +298,47 @@ export class SimDisk implements Disk {
     lane.waiting.push(() => run(next));
     if (!lane.busy) next();
   }
+}
+
+/** What is taken for clean stays behind; for it there are zeros, as the length is synced. */
+function sync(inode: Inode): void {
+  const { length } = contentOf(inode);
+  let forgotten: Pending[] = [];
+  for (const pending of inode.pending) {
+    const { change } = pending;
+    if (pending.isForgotten) {
+      forgotten.push(pending);
+      continue;
+    }
+    inode.durable = apply(inode.durable, change);
+    if (change.kind === "truncate") {
+      forgotten = forgotten.flatMap((each) => clipped(each, change.length));
+    }
+  }
+  if (inode.durable.length < length) inode.durable = padded(inode.durable, length);
+  inode.pending = forgotten;
+}
+
+/** An fsync of the file has failed. */
+function forget(inode: Inode | null): void {
+  if (inode === null) return;
+  inode.pending = inode.pending.map(({ change }) => {
+    return { change, inFlight: false, isForgotten: true };
+  });
+}
+
+function clipped(pending: Pending, length: number): Pending[] {
+  const { change } = pending;
+  if (change.kind === "truncate") return [pending];
+  const { offset, bytes } = change;
+  if (offset >= length) return [];
+  return [{ ...pending, change: { ...change, bytes: bytes.subarray(0, length - offset) } }];
+}
+
+function padded(bytes: Uint8Array, length: number): Uint8Array {
+  const longer = new Uint8Array(length);
+  longer.set(bytes);
+  return longer;
 }
 
 function contentOf({ durable, pending }: Inode): Uint8Array {

@@ -1,4 +1,7 @@
-/** A network that loses, repeats, delays and reorders, and that can be cut in either direction. */
+/**
+ * A network that loses, repeats, delays and reorders, and whose links can be cut, clogged and full,
+ * in either direction.
+ */
 import type { Transport } from "../../src/node/ports.ts";
 import type { SnapshotChunk } from "../../src/node/incoming.ts";
 import type { ChunkAnswer } from "../../src/node/snapshots.ts";
@@ -7,6 +10,7 @@ import type { NodeId, Term } from "../../src/raft/types.ts";
 import type { Prng } from "../../src/lib/random.ts";
 import type { EventQueue } from "./events.ts";
 import type { SimOptions } from "./options.ts";
+import type { Sometimes } from "./sometimes.ts";
 
 /** Where messages arrive. */
 export interface Receiver {
@@ -26,20 +30,46 @@ type ReadDone = (bytes: Uint8Array) => void;
 
 const SNAPSHOT_TIMEOUT_MS = 500;
 const SNAPSHOT_TRIES = 3;
+const SNAPSHOT_REPEATS_MAX = 8;
+const MINUTE_MS = 60_000;
 
 export class SimNetwork {
   private readonly events: EventQueue;
   private readonly random: Prng;
   private readonly options: SimOptions;
+  private readonly sometimes: Sometimes | null;
   private readonly receivers = new Map<NodeId, Receiver>();
   private cut = new Set<string>();
-  /** Nothing is lost or repeated any more. */
-  healed = false;
+  /** Until when each link holds back what is sent. */
+  private clogs = new Map<string, number>();
+  /** How many messages are under way on each link. */
+  private readonly underWay = new Map<string, number>();
+  private isHealed = false;
 
-  constructor(events: EventQueue, random: Prng, options: SimOptions) {
+  constructor(
+    events: EventQueue,
+    random: Prng,
+    { options, sometimes = null }: { options: SimOptions; sometimes?: Sometimes | null },
+  ) {
     this.events = events;
     this.random = random;
     this.options = options;
+    this.sometimes = sometimes;
+  }
+
+  get healed(): boolean {
+    return this.isHealed;
+  }
+
+  /** From now on all links carry everything, once. What is under way may still be a repeat. */
+  heal(): void {
+    this.isHealed = true;
+    this.cut = new Set();
+    this.clogs = new Map();
+  }
+
+  isConnected(id: NodeId): boolean {
+    return this.receivers.has(id);
   }
 
   connect(id: NodeId, receiver: Receiver | null): void {
@@ -52,11 +82,20 @@ export class SimNetwork {
     this.cut = new Set(links);
   }
 
+  /** What is sent on the link until then arrives only afterwards. */
+  clog(link: string, until: number): void {
+    this.clogs.set(link, until);
+  }
+
   transportOf(sender: Sender): Transport {
+    const transfers = new Map<NodeId, Transfer>();
     return {
       send: (to, messages) => this.send(sender, to, messages),
       sendSnapshot: (to, { name, bytes, term }, done) => {
-        const transfer: Transfer = { sender, to, name, bytes, term: term as Term, done };
+        // As in production: one at a time to a peer, and the newer one counts.
+        transfers.get(to)?.end(false);
+        const transfer = new Transfer({ sender, to, name, bytes, term: term as Term }, done);
+        transfers.set(to, transfer);
         this.sendChunk(transfer, { offset: 0, triesLeft: SNAPSHOT_TRIES });
       },
     };
@@ -69,33 +108,54 @@ export class SimNetwork {
     }
   }
 
-  /** Carries something once, not at all, or twice. */
-  deliver(from: NodeId, to: NodeId, arrive: (receiver: Receiver) => void): void {
+  /** Carries something once, not at all, or twice; `once`: not twice. */
+  deliver(
+    from: NodeId,
+    to: NodeId,
+    arrive: (receiver: Receiver) => void,
+    { once = false }: { once?: boolean } = {},
+  ): void {
     const { random, options } = this;
-    const attempt = (delayMs: number) =>
-      this.events.after(delayMs, () => {
-        const receiver = this.receivers.get(to);
-        if (receiver !== undefined && !this.cut.has(`${from}>${to}`)) arrive(receiver);
-      });
-    if (this.healed || !random.chance(options.lossPercent)) attempt(this.delay());
-    if (!this.healed && random.chance(options.repeatPercent)) {
-      attempt(random.between(1, options.repeatDelayMaxMs));
-    }
+    const way = { from, to, arrive };
+    if (this.isHealed || !random.chance(options.lossPercent)) this.carry(way, this.delay());
+    if (this.isHealed || once || !random.chance(options.repeatPercent)) return;
+    this.carry(way, random.between(1, options.repeatDelayMaxMs));
   }
 
-  private sendChunk(transfer: Transfer, at: { offset: number; triesLeft: number }): void {
-    const { sender, to, name, bytes, term, done } = transfer;
-    if (at.triesLeft === 0) return done(false);
+  private carry({ from, to, arrive }: Way, delayMs: number): void {
+    const link = `${from}>${to}`;
+    const load = this.underWay.get(link) ?? 0;
+    if (!this.isHealed && load >= this.options.linkMessagesMax) {
+      this.sometimes?.saw("a link was full");
+      return;
+    }
+    // A repeat that waits for long is in somebody's buffers, and takes no room on the link.
+    const takesRoom = delayMs <= this.options.delayMaxMs;
+    if (takesRoom) this.underWay.set(link, load + 1);
+    const clogged = Math.max(0, (this.clogs.get(link) ?? 0) - this.events.now);
+    this.events.after(delayMs + clogged, () => {
+      if (takesRoom) this.underWay.set(link, (this.underWay.get(link) ?? 1) - 1);
+      const receiver = this.receivers.get(to);
+      if (receiver === undefined || this.cut.has(link)) return;
+      if (delayMs > MINUTE_MS) this.sometimes?.saw("a message arrived a minute late");
+      arrive(receiver);
+    });
+  }
+
+  private sendChunk(transfer: Transfer, at: Part): void {
+    const { sender, to, name, bytes, term } = transfer;
+    if (at.triesLeft === 0 || transfer.repeats > SNAPSHOT_REPEATS_MAX) transfer.end(false);
+    if (transfer.isOver) return;
     const length = Math.min(this.options.snapshotChunkBytes, bytes - at.offset);
     sender.readAt(name, { offset: at.offset, length }, (data) => {
       let answered = false;
       const onAnswer = (answer: ChunkAnswer) => {
         if (answered) return;
         answered = true;
-        if (answer.type === "refused") return done(false);
-        if (answer.offset >= bytes) return done(true);
-        const triesLeft = answer.offset > at.offset ? SNAPSHOT_TRIES : at.triesLeft - 1;
-        this.sendChunk(transfer, { offset: answer.offset, triesLeft });
+        if (answer.type === "refused") return transfer.end(false);
+        if (answer.offset >= bytes) return transfer.end(true);
+        if (answer.offset <= at.offset) transfer.repeats += 1;
+        this.sendChunk(transfer, { offset: answer.offset, triesLeft: SNAPSHOT_TRIES });
       };
       this.events.after(SNAPSHOT_TIMEOUT_MS, () => {
         if (answered) return;
@@ -116,11 +176,51 @@ export class SimNetwork {
   }
 }
 
-interface Transfer {
+/** Something on its way. */
+interface Way {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly arrive: (receiver: Receiver) => void;
+}
+
+/** Where the next chunk begins, and how often it may still be sent without an answer. */
+interface Part {
+  readonly offset: number;
+  readonly triesLeft: number;
+}
+
+interface TransferOptions {
   readonly sender: Sender;
   readonly to: NodeId;
   readonly name: string;
   readonly bytes: number;
   readonly term: Term;
-  readonly done: (ok: boolean) => void;
+}
+
+/** A snapshot on its way. */
+class Transfer implements TransferOptions {
+  readonly sender: Sender;
+  readonly to: NodeId;
+  readonly name: string;
+  readonly bytes: number;
+  readonly term: Term;
+  /** How often the receiver has asked again for what it was sent. */
+  repeats = 0;
+  isOver = false;
+  private readonly done: (ok: boolean) => void;
+
+  constructor(options: TransferOptions, done: (ok: boolean) => void) {
+    this.sender = options.sender;
+    this.to = options.to;
+    this.name = options.name;
+    this.bytes = options.bytes;
+    this.term = options.term;
+    this.done = done;
+  }
+
+  end(ok: boolean): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.done(ok);
+  }
 }

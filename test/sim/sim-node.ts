@@ -19,10 +19,11 @@ import type { Millis, NodeId } from "../../src/raft/types.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
 import { type Scrub, SCRUB_STEP_MS } from "../../src/storage/scrub.ts";
 import type { Wal } from "../../src/storage/wal.ts";
-import { SimDisk } from "./disk.ts";
+import { type Complete, type Operation, SimDisk } from "./disk.ts";
 import type { EventQueue } from "./events.ts";
 import type { Receiver, SimNetwork } from "./network.ts";
 import type { SimOptions } from "./options.ts";
+import type { Sometimes } from "./sometimes.ts";
 
 const HEARTBEAT_MS = 50;
 export const ELECTION_MS = 300;
@@ -37,6 +38,13 @@ export interface SimNodeDeps {
   readonly network: SimNetwork;
   /** Called after everything that may have changed the node. */
   readonly onEvent: (node: SimNode) => void;
+  /** The process has read its disk, and runs from now on. */
+  readonly onStart?: (node: SimNode, life: Life) => void;
+  /** Role, term or leader have changed. */
+  readonly onChange?: (node: SimNode, now: RaftStatus) => void;
+  /** A write, an fsync or a read has failed, and the process has ended itself. */
+  readonly onDeath?: (node: SimNode) => void;
+  readonly sometimes?: Sometimes;
   readonly trace: (line: string) => void;
 }
 
@@ -59,6 +67,8 @@ export class SimNode {
   /** Milliseconds on the node's clock for each that passes. */
   clockRate = 1;
   diskHangs = false;
+  /** The next operation of this kind fails; "write": also an fsync. */
+  failing: "write" | "read" | null = null;
   /** What it has promised may be lost, and it has not found out that all is well. */
   hasLost = false;
   /** Bits of its disk have flipped behind its back. */
@@ -66,7 +76,10 @@ export class SimNode {
   private identity: NodeIdentity | null = null;
   /** Its peers have heard of it. */
   private hasRun = false;
+  /** Its disk was lost as a whole. */
+  private isWiped = false;
   private pausedUntil = 0;
+  private wokeAt = Number.NEGATIVE_INFINITY;
   private held: (() => void)[] = [];
   private readonly deps: SimNodeDeps;
   private readonly random: Prng;
@@ -76,7 +89,7 @@ export class SimNode {
     this.deps = deps;
     this.id = deps.id;
     this.random = new Prng(`${deps.seed}/node/${deps.id}`);
-    this.disk = new SimDisk((_operation, complete) => this.diskOperation(complete));
+    this.disk = new SimDisk((operation, complete) => this.diskOperation(operation, complete));
   }
 
   get isUp(): boolean {
@@ -112,6 +125,7 @@ export class SimNode {
       onChange: (now: RaftStatus, before: RaftStatus) => this.onChange(now, before),
       onSnapshot: (event: SnapshotEvent) => {
         deps.trace(`${this.id} snapshot ${JSON.stringify(event)}`);
+        if (event.type === "installed") deps.sometimes?.saw("a snapshot was installed");
         assert(event.type !== "damaged" || this.hasFlipped, "a whole file is taken for damaged");
       },
     };
@@ -121,11 +135,21 @@ export class SimNode {
       this.identity = identity;
       this.hasLost = identity.since === null;
       this.life = { node, raft, store, wal, scrub };
+      this.noteStart(opened);
+      deps.onStart?.(this, this.life);
       node.start();
       options.runtime.every(SCRUB_STEP_MS, () => scrub.step());
       deps.network.connect(this.id, this.receiver(generation));
       deps.onEvent(this);
     });
+  }
+
+  private noteStart({ raft, notes }: Repaired<KvResult>["opened"]): void {
+    const { sometimes } = this.deps;
+    if (raft.core.snapshot !== null) sometimes?.saw("a node began with a snapshot");
+    if (notes.some((note) => note.includes("ended in an append that never finished"))) {
+      sometimes?.saw("a start cut off a torn append");
+    }
   }
 
   /** As a program does it: who the node is, what it has, and that it takes part from now on. */
@@ -154,6 +178,8 @@ export class SimNode {
   private onChange(now: RaftStatus, before: RaftStatus): void {
     const doubt = now.inDoubt ? " in doubt" : "";
     this.deps.trace(`${now.id} ${now.role} term=${now.term} of ${now.leader}${doubt}`);
+    this.deps.onChange?.(this, now);
+    if (before.role === "leader" && now.role !== "leader") this.noteDeposed(before, now);
     if (!before.inDoubt || now.inDoubt) return;
     const { life, identity, disk } = this;
     const certain = { ...must(identity, "it runs"), since: must(now.rejoined, "by an entry") };
@@ -161,8 +187,18 @@ export class SimNode {
       writeIdentity(disk, certain, () => {
         this.identity = certain;
         this.hasLost = false;
+        const how = this.isWiped ? "a wiped" : "a damaged";
+        this.isWiped = false;
+        this.deps.sometimes?.saw(`${how} node counted again`);
       }),
     );
+  }
+
+  private noteDeposed(before: RaftStatus, now: RaftStatus): void {
+    const { sometimes, events } = this.deps;
+    if (this.diskHangs) sometimes?.saw("a hung disk deposed its leader");
+    else if (now.term === before.term) sometimes?.saw("a leader without a quorum stepped down");
+    if (events.now - this.wokeAt < TICK_MS) sometimes?.saw("a paused leader woke up deposed");
   }
 
   /** While it does not run: its disk is lost, or one bit of it flips. */
@@ -170,6 +206,7 @@ export class SimNode {
     assert(this.life === null, "it runs");
     this.hasLost = true;
     if (how === "disk") {
+      this.isWiped = true;
       this.deps.trace(`${this.id} is wiped`);
       this.disk.wipe();
       return;
@@ -207,6 +244,7 @@ export class SimNode {
     const { generation } = this;
     this.deps.events.after(ms, () => {
       if (generation !== this.generation) return;
+      this.wokeAt = this.deps.events.now;
       const held = this.held;
       this.held = [];
       for (const run of held) run();
@@ -260,17 +298,42 @@ export class SimNode {
     };
   }
 
-  private diskOperation(complete: () => void): void {
+  private diskOperation({ kind }: Operation, complete: Complete): void {
     const { options, events } = this.deps;
     const { generation } = this;
+    const wasLeader = this.leads;
     const slow = this.random.chance(options.slowDiskPercent);
     const ms = this.random.between(0, slow ? options.diskMaxMs * 20 : options.diskMaxMs);
     events.after(ms, () => {
       if (generation !== this.generation) return;
-      const finish = () => this.run(generation, complete);
+      if (this.failing === (kind === "read" ? "read" : "write")) return this.failDisk(complete);
+      const finish = () =>
+        this.run(generation, () => {
+          if (kind === "append" && wasLeader && !this.leads) {
+            this.deps.sometimes?.saw("a write ended after its leader had stepped down");
+          }
+          complete();
+        });
       if (this.diskHangs) this.heldDisk.push(finish);
       else finish();
     });
+  }
+
+  /** As a program does it: it ends at once, and says nothing more to anybody. */
+  private failDisk(complete: Complete): void {
+    this.deps.trace(`${this.id} a disk operation fails`);
+    const log = this.life?.raft.core.log;
+    if (this.leads && log !== undefined && log.lastIndex > log.durable) {
+      this.deps.sometimes?.saw("a write failed on a leader with entries under way");
+    }
+    complete("failed");
+    this.failing = null;
+    this.stop("kill");
+    this.deps.onDeath?.(this);
+  }
+
+  private get leads(): boolean {
+    return this.life?.raft.core.role.kind === "leader";
   }
 
   private raftOptions() {

@@ -4,9 +4,9 @@
  * A power cut is tried with every combination of what it may do to all the unsynced operations at
  * once; only of a write of more than five sectors not every subset of sectors is tried, but each
  * single one missing, each single one written, all and none, at each length of the file. A killed
- * process is tried likewise. What is found must hold all that was acknowledged, and nothing that
- * was never written; finding it twice, or after a crash in the midst of putting it right, must come
- * to the same.
+ * process is tried likewise, and one that ended because its fsync failed (W3). What is found must
+ * hold all that was acknowledged, and nothing that was never written; finding it twice, or after a
+ * crash in the midst of putting it right, must come to the same.
  */
 import { expect, test } from "vitest";
 import type { Random } from "../../src/lib/random.ts";
@@ -82,7 +82,7 @@ test("every crash, at every step, in every state of the disk", { timeout: 120_00
   let points = 0;
   const here = () => {
     points++;
-    for (const crash of ["powerCut", "kill"] as const) {
+    for (const crash of ["powerCut", "kill", "failSync"] as const) {
       states += everyPath((random) => afterCrash(machine, crash, random));
     }
   };
@@ -104,7 +104,11 @@ test("every crash, at every step, in every state of the disk", { timeout: 120_00
   expect(states).toBeGreaterThan(4000);
 });
 
-function afterCrash(machine: Machine, crash: "powerCut" | "kill", random: Random): void {
+function afterCrash(
+  machine: Machine,
+  crash: "powerCut" | "kill" | "failSync",
+  random: Random,
+): void {
   const disk = machine.disk.fork(() => {});
   disk[crash](random);
   const rig = openRig(disk);

@@ -145,8 +145,31 @@ export const snapshots: readonly Mutation[] = [
     edits: [
       {
         file: leader,
-        from: 'if (progress?.mode !== "snapshot") return;',
+        from: 'if (progress?.mode !== "snapshot" || progress.transfer !== result.transfer) return;',
         to: 'if (progress?.mode !== "snapshot" || !result.ok) return;',
+      },
+    ],
+  },
+  {
+    id: "S5-any-transfer-ends-the-newest",
+    breaks:
+      "That an older transfer was ended for a newer one is taken for the newer one's failure.",
+    edits: [
+      {
+        file: leader,
+        from: 'if (progress?.mode !== "snapshot" || progress.transfer !== result.transfer) return;',
+        to: 'if (progress?.mode !== "snapshot") return;',
+      },
+    ],
+  },
+  {
+    id: "S5-log-runs-away",
+    breaks: "The log forgets what a follower lacks that has just got a snapshot.",
+    edits: [
+      {
+        file: "src/raft/raft.ts",
+        from: 'const keeps = role.kind === "leader" && !isUrgent;',
+        to: 'const keeps = role.kind === "leader" && !isUrgent && core.transfers < 0;',
       },
     ],
   },

@@ -12,7 +12,11 @@ export const storage: readonly Mutation[] = [
     id: "W1-tear-is-left",
     breaks: "What an unfinished append left behind is not cut off.",
     edits: [
-      { file: open, from: "if (log.tear !== null) steps.push(...cutOff(disk, log.tear));", to: "" },
+      {
+        file: open,
+        from: "const bytes = disk.read(name, { offset: 0, length });",
+        to: "const bytes = disk.read(name);\n  void length;",
+      },
     ],
   },
   {
@@ -81,6 +85,20 @@ export const storage: readonly Mutation[] = [
       if (this.#hasFailed(error, what)) return;`,
         to: `fdatasync(fd, (error) => {
       if (error !== null) return fdatasync(fd, () => then());`,
+      },
+    ],
+  },
+  {
+    id: "W3-start-only-syncs",
+    breaks: "A start syncs what it has read, which a failed fsync may have made impossible.",
+    edits: [
+      {
+        file: open,
+        from: `      disk.append(copy, [bytes], done);
+    },
+    (done) => disk.rename(copy, name, done),`,
+        to: `      disk.append(name, [], bytes.length < 0 ? () => {} : done);
+    },`,
       },
     ],
   },

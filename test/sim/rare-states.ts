@@ -1,0 +1,108 @@
+/** Notices the rare states (sometimes.ts) that show in the logs and roles of all nodes together. */
+import type { Core } from "../../src/raft/core.ts";
+import { majority } from "../../src/raft/quorum.ts";
+import type { NodeId } from "../../src/raft/types.ts";
+import { coreOf, type SimNode } from "./sim-node.ts";
+import type { Sometimes } from "./sometimes.ts";
+
+/** What a node was like after its last event. */
+interface Before {
+  readonly generation: number;
+  readonly role: string;
+  readonly term: number;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  readonly committed: number;
+}
+
+export class RareStates {
+  private readonly nodes: readonly SimNode[];
+  private readonly sometimes: Sometimes;
+  private readonly before = new Map<NodeId, Before>();
+  /** Entries that a majority had and nobody committed, when a leader of a later term began. */
+  private readonly undecided = new Map<number, number>();
+  private compactRevision = 0;
+  private newestCommitted = 0;
+
+  constructor(nodes: readonly SimNode[], sometimes: Sometimes) {
+    this.nodes = nodes;
+    this.sometimes = sometimes;
+  }
+
+  look(node: SimNode): void {
+    const core = coreOf(node);
+    const before = this.before.get(node.id);
+    if (before?.generation === node.generation) this.compare(core, before);
+    const { role, term, log } = core;
+    const { lastIndex, lastTerm, committed } = log;
+    const { generation } = node;
+    const now = { generation, role: role.kind, term, lastIndex, lastTerm, committed };
+    this.before.set(node.id, now);
+    this.lookAtStore(node);
+  }
+
+  private compare(core: Core, before: Before): void {
+    const { sometimes } = this;
+    const { log, role } = core;
+    const wasCandidate = before.role === "candidate";
+    if (
+      wasCandidate &&
+      role.kind !== "leader" &&
+      role.kind !== "candidate" &&
+      core.leader === null
+    ) {
+      sometimes.saw("an election ended without a leader");
+    }
+    if (role.kind === "leader" && before.role !== "leader") this.elected(core);
+    const isSame =
+      log.base.index >= before.lastIndex || log.termAt(before.lastIndex) === before.lastTerm;
+    if (!isSame) sometimes.saw("entries of a follower were replaced");
+    if (log.committed > before.committed) this.committed(core, before.committed);
+  }
+
+  private elected(core: Core): void {
+    const { sometimes } = this;
+    const cores = this.nodes.flatMap(({ life }) => (life === null ? [] : [life.raft.core]));
+    for (const other of cores) {
+      if (other === core) continue;
+      if (other.role.kind === "leader") sometimes.saw("two nodes led at once");
+      if (other.log.lastIndex > core.log.lastIndex) {
+        sometimes.saw("a leader was elected whose log is shorter than another one");
+      }
+    }
+    const { log, term } = core;
+    const known = Math.max(...cores.map((each) => each.log.committed));
+    for (let index = known + 1; index <= log.lastIndex; index++) {
+      const entryTerm = log.termAt(index);
+      if (entryTerm === null || entryTerm === term) continue;
+      const holders = cores.filter((each) => each.log.termAt(index) === entryTerm).length;
+      if (holders < majority(this.nodes.length)) return;
+      this.undecided.set(index, entryTerm);
+      sometimes.saw("an entry of an older term was on a majority, and not committed");
+    }
+  }
+
+  private committed({ log, term }: Core, from: number): void {
+    const first = Math.max(from, log.base.index, this.newestCommitted) + 1;
+    this.newestCommitted = Math.max(this.newestCommitted, log.committed);
+    for (let index = first; index <= log.committed; index++) {
+      const entryTerm = log.termAt(index);
+      if (entryTerm !== term) {
+        this.sometimes.saw("an entry was committed by a leader of a later term");
+      }
+      const undecided = this.undecided.get(index);
+      if (undecided === undefined) continue;
+      this.undecided.delete(index);
+      if (undecided !== entryTerm) {
+        this.sometimes.saw("and such an entry was replaced by another one");
+      }
+    }
+  }
+
+  private lookAtStore({ life }: SimNode): void {
+    const compactRevision = life?.store.compactRevision ?? 0;
+    if (compactRevision <= this.compactRevision) return;
+    this.compactRevision = compactRevision;
+    this.sometimes.saw("history was compacted");
+  }
+}
