@@ -12,7 +12,7 @@ PEER_PORT ?= 5001
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help install run start kill-leader up down check test format build clean sim chaos fuzz model mutants bench npm docker
+.PHONY: help install run start kill-leader up down check test format build clean sim chaos power fuzz model mutants bench npm docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ mutants: $(stamp) ## Plant bugs and see that the tests find them: make mutants O
 chaos: $(stamp) ## Break a cluster of real processes: make chaos SECONDS=600 NODES=5
 	@node_modules/.bin/node test/chaos/main.ts --seconds $(or $(SECONDS),60) \
 		--nodes $(or $(NODES),3) $(if $(SEED),--seed $(SEED))
+
+power: $(stamp) ## Cut the power of real file systems: make power CYCLES=500
+	@node_modules/.bin/node test/chaos/power-main.ts --cycles $(or $(CYCLES),500) \
+		$(if $(SEED),--seed $(SEED))
 
 bench: $(stamp) ## Measure three nodes beside a bare Fastify
 	@node_modules/.bin/node bench/main.ts

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Member, Settings } from "../integration/cluster.ts";
 import type { Exit, NodeProcess } from "../integration/node-process.ts";
 import { until } from "../integration/until.ts";
-import type { Volume } from "./volume.ts";
+import { Volume } from "./volume.ts";
 
 /** What a node says when its disk lets it down. */
 const DISK_LINE = /^cannot (append|cut|rename|read|remove|lock|use)\b|^\S+ cannot be read/;
@@ -140,7 +140,7 @@ export class ChaosNode {
   async cutPower(): Promise<void> {
     if (this.volume === null) throw new Error("no volume");
     this.hurtDisk();
-    await this.volume.cutPower();
+    await Volume.cutPowerOf([this.volume], this.isRunning ? [this.pid] : []);
     await this.kill();
     await this.volume.restorePower();
   }
