@@ -51,7 +51,8 @@ export function openNode<Result>(
 ): void {
   const { disk, machine } = options;
   const storage = openStorage(disk, options);
-  const finish = () => done(assemble(options, storage));
+  // What was read may not be durable yet: nobody hears of it, or builds on it, before.
+  const finish = () => storage.wal.write(null, () => done(assemble(options, storage)));
   const { snapshotName } = storage;
   if (snapshotName === null) return finish();
   const restorer = machine.restorer();

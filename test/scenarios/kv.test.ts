@@ -10,6 +10,8 @@ import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
 
 const ROUNDS = 3;
 const ROUND_MS = 1_000;
+/** Long enough for several elections, in halves that change all the time. */
+const PARTITIONED_ROUND_MS = 5_000;
 const COMPACT_EVERY_MS = 20;
 const LOG_BYTES_MAX = 8 * 1_000;
 const SNAPSHOT_BYTES_MAX = 500;
@@ -109,7 +111,7 @@ test.each(VARIANTS)("$name", (variant) => {
   if (variant.snapshots === true) startCompaction(cluster);
   for (let round = 0; round < ROUNDS; round++) {
     const heal = variant.partitions === true ? startPartitions(cluster) : () => {};
-    clients.work(ROUND_MS);
+    clients.work(variant.partitions === true ? PARTITIONED_ROUND_MS : ROUND_MS);
     heal();
     if (variant.crashes === true) {
       for (const node of cluster.nodes) cluster.crash(node);

@@ -13,8 +13,6 @@ import { coreOf, type SimNode } from "./sim-node.ts";
 /** What was seen of one node, over all its lives. */
 interface Seen {
   generation: number;
-  term: number;
-  vote: NodeId | null;
   committed: number;
   lastIndex: number;
   lastTerm: number;
@@ -63,18 +61,9 @@ export class Checker {
     checkMemory(core);
   }
 
-  /** I2, I8: over restarts too, neither term nor vote nor (in one life) commit go back. */
+  /** I2: in one life the commit index does not go back. Of term and vote see promises.ts. */
   private checkMonotony(node: SimNode, core: Core, seen: Seen): void {
     assert(core.log.committed >= seen.committed, () => `${node.id}: the commit index went back`);
-    // In doubt it knows less than it once did, and does not act on it.
-    if (core.doubt !== null) Object.assign(seen, { term: 0, vote: null });
-    if (!core.termIsDurable) return;
-    assert(core.term >= seen.term, () => `${node.id}: the term went back from ${seen.term}`);
-    if (core.term === seen.term && seen.vote !== null) {
-      assert(core.vote === seen.vote, () => `${node.id}: voted twice in ${core.term}`);
-    }
-    seen.term = core.term;
-    seen.vote = core.vote;
   }
 
   /** I1, I4: one leader a term, and it has everything that was committed in an earlier one. */
@@ -139,7 +128,9 @@ export class Checker {
     while (seen.durableIndex < log.durable) {
       seen.durableIndex += 1;
       const term = log.termAt(seen.durableIndex);
-      if (term !== null) seen.durable.set(seen.durableIndex, term);
+      // Compacted before it was looked at: what was there in an earlier life says nothing.
+      if (term === null) seen.durable.delete(seen.durableIndex);
+      else seen.durable.set(seen.durableIndex, term);
     }
   }
 
@@ -190,8 +181,6 @@ export class Checker {
     if (seen === undefined) {
       seen = {
         generation: node.generation,
-        term: 0,
-        vote: null,
         committed: 0,
         lastIndex: 0,
         lastTerm: 0,
@@ -225,7 +214,7 @@ function checkRecovered(node: SimNode, { durable, durableIndex }: Seen): void {
   const { log } = coreOf(node);
   assert(log.lastIndex >= durableIndex, () => `${node.id}: lost what was durable before`);
   for (let index = log.base.index + 1; index <= durableIndex; index++) {
-    const found = log.termAt(index);
-    assert(found === durable.get(index), () => `${node.id}: durable ${index} is not what it was`);
+    const term = durable.get(index) ?? log.termAt(index);
+    assert(log.termAt(index) === term, () => `${node.id}: durable ${index} is not what it was`);
   }
 }

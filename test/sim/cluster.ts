@@ -10,6 +10,7 @@ import { Clients } from "./clients.ts";
 import { EventQueue } from "./events.ts";
 import { SimNetwork } from "./network.ts";
 import { drawOptions, type SwarmOptions } from "./options.ts";
+import { Promises } from "./promises.ts";
 import { RareStates } from "./rare-states.ts";
 import { drawSchedule, type Scheduled } from "./schedule.ts";
 import { coreOf, ELECTION_MS, SimNode } from "./sim-node.ts";
@@ -54,6 +55,7 @@ export class SimCluster {
   readonly events = new EventQueue();
   readonly nodes: readonly SimNode[];
   private readonly checker: Checker;
+  private readonly promises: Promises;
   private readonly rareStates: RareStates;
   private readonly services: SimServices;
   private readonly clients: Clients;
@@ -74,10 +76,12 @@ export class SimCluster {
     const trace = (line: string) => this.trace(line);
     const network = new SimNetwork(events, new Prng(`${seed}/network`), { options, sometimes });
     this.checker = new Checker(options.nodes);
+    this.promises = new Promises(options.nodes);
     this.services = new SimServices({ events, network, electionMs: ELECTION_MS });
     const ids = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}` as NodeId);
     const onEvent = (node: SimNode) => {
       this.checker.check(node);
+      this.promises.afterEvent(node);
       this.rareStates.look(node);
       this.troubles.afterEvent(node);
     };
@@ -85,7 +89,11 @@ export class SimCluster {
       const deps = { id, ids, seed, options, events, network, sometimes, onEvent, trace };
       return new SimNode({
         ...deps,
-        onStart: (node, life) => this.services.start(node, life),
+        onStart: (node, life) => {
+          this.promises.start(node, life);
+          this.services.start(node, life);
+        },
+        onSend: (node, message) => this.promises.sent(node, message),
         onChange: (node, now) => this.services.changed(node, now),
         onDeath: (node) => this.troubles.died(node),
       });

@@ -70,8 +70,8 @@ export function drawOptions(random: Prng): SwarmOptions {
     slowDiskPercent: random.pick([0, 0, 2, 10]),
     clockRates: random.pick([[1], [0.9, 1, 1.1], [0.8, 1, 1.25]]),
     trouble: {
-      lastsMs: random.pick([5_000, 12_000, 12_000, 12_000, 12_000, 30_000, 30_000, 100_000]),
-      everyMs: random.pick([0, 300, 1_000, 3_000, 10_000]),
+      lastsMs: random.pick([...Array<number>(15).fill(12_000), 100_000]),
+      everyMs: random.pick([0, 100, 300, 300, 1_000, 3_000]),
       crashes: random.chance(70),
       powerCuts: random.chance(60),
       pauses: random.chance(50),

@@ -12,7 +12,8 @@ import {
   type RepairOptions,
 } from "../../src/node/repair.ts";
 import type { SnapshotEvent } from "../../src/node/snapshots.ts";
-import type { Runtime } from "../../src/node/ports.ts";
+import type { Runtime, Transport } from "../../src/node/ports.ts";
+import type { Message } from "../../src/raft/message.ts";
 import type { Raft, RaftStatus } from "../../src/raft/raft.ts";
 import { simpleConfiguration } from "../../src/raft/membership.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
@@ -38,6 +39,8 @@ export interface SimNodeDeps {
   readonly network: SimNetwork;
   /** Called after everything that may have changed the node. */
   readonly onEvent: (node: SimNode) => void;
+  /** The node is about to send this. */
+  readonly onSend?: (node: SimNode, message: Message) => void;
   /** The process has read its disk, and runs from now on. */
   readonly onStart?: (node: SimNode, life: Life) => void;
   /** Role, term or leader have changed. */
@@ -60,8 +63,10 @@ export interface Life {
 export class SimNode {
   readonly id: NodeId;
   readonly disk: SimDisk;
-  /** Null: the process is not running, or has not read its disk yet. */
+  /** Null: the process does not run, or still reads its disk. */
   life: Life | null = null;
+  /** From the start of the process to its end. */
+  isRunning = false;
   /** Counts starts, so that what belongs to an earlier one is told apart. */
   generation = 0;
   /** Milliseconds on the node's clock for each that passes. */
@@ -92,12 +97,14 @@ export class SimNode {
     this.disk = new SimDisk((operation, complete) => this.diskOperation(operation, complete));
   }
 
+  /** It has read its disk, and takes part. */
   get isUp(): boolean {
     return this.life !== null;
   }
 
   start(): void {
-    assert(this.life === null, "started twice");
+    assert(!this.isRunning, "started twice");
+    this.isRunning = true;
     const { deps } = this;
     this.generation += 1;
     const { generation } = this;
@@ -120,7 +127,7 @@ export class SimNode {
       segmentBytesMax: deps.options.segmentBytesMax,
       disk: this.disk,
       runtime: this.runtime(generation),
-      transport,
+      transport: this.watched(transport),
       machine: store,
       onChange: (now: RaftStatus, before: RaftStatus) => this.onChange(now, before),
       onSnapshot: (event: SnapshotEvent) => {
@@ -142,6 +149,16 @@ export class SimNode {
       deps.network.connect(this.id, this.receiver(generation));
       deps.onEvent(this);
     });
+  }
+
+  private watched(transport: Transport): Transport {
+    return {
+      ...transport,
+      send: (to, messages) => {
+        for (const message of messages) this.deps.onSend?.(this, message);
+        transport.send(to, messages);
+      },
+    };
   }
 
   private noteStart({ raft, notes }: Repaired<KvResult>["opened"]): void {
@@ -167,6 +184,7 @@ export class SimNode {
         if (repaired instanceof StorageError) throw repaired;
         const { opened, identity, damage } = repaired;
         if (damage !== null) this.deps.trace(`${id} is damaged: ${damage}`);
+        assert(damage === null || this.hasFlipped || this.hasLost, "a whole disk looks damaged");
         join(disk, { identity, wal: opened.wal }, () => {
           this.hasRun = true;
           done({ ...repaired, identity: { ...identity, joined: true } });
@@ -203,7 +221,7 @@ export class SimNode {
 
   /** While it does not run: its disk is lost, or one bit of it flips. */
   lose(how: "disk" | "bit"): void {
-    assert(this.life === null, "it runs");
+    assert(!this.isRunning, "it runs");
     this.hasLost = true;
     if (how === "disk") {
       this.isWiped = true;
@@ -226,6 +244,7 @@ export class SimNode {
   stop(how: "kill" | "power"): void {
     this.deps.trace(`${this.id} ${how}`);
     this.life = null;
+    this.isRunning = false;
     this.generation += 1;
     this.held = [];
     this.heldDisk.length = 0;

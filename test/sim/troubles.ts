@@ -67,7 +67,7 @@ export class Troubles {
   /** A disk that failed has ended the process: it is started again, as a supervisor would. */
   died(node: SimNode): void {
     this.deps.events.after(RESTART_MS, () => {
-      if (!node.isUp) node.start();
+      if (!node.isRunning) node.start();
     });
   }
 
@@ -91,7 +91,7 @@ export class Troubles {
       case "hang":
         return this.hang(node, trouble.ms);
       case "fail":
-        if (!node.isUp) return;
+        if (!node.isRunning) return;
         trace(`${node.id} the next ${trouble.of} fails`);
         node.failing = trouble.of;
         return;
@@ -120,11 +120,11 @@ export class Troubles {
   }
 
   private crash(node: SimNode, { how, downMs, loss }: Death): void {
-    if (!node.isUp) return;
+    if (!node.isRunning) return;
     node.stop(how);
     if (loss !== null && this.mayLose(node)) node.lose(loss);
     this.deps.events.after(downMs, () => {
-      if (!node.isUp) node.start();
+      if (!node.isRunning) node.start();
     });
   }
 
@@ -136,7 +136,7 @@ export class Troubles {
   }
 
   private hang(node: SimNode, ms: number): void {
-    if (!node.isUp) return;
+    if (!node.isRunning) return;
     node.hangDisk();
     const { generation } = node;
     this.deps.events.after(ms, () => {
