@@ -53,8 +53,10 @@ check: $(stamp) ## Format, types, lint, boundaries and unit tests
 test: $(stamp) ## All tests: unit, integration, and docker where an engine answers
 	npm test
 
-sim: $(stamp) ## Simulate clusters in trouble: make sim SECONDS=60
-	@node_modules/.bin/node test/sim/main.ts --seconds $(or $(SECONDS),60)
+# Each commit has seeds of its own, so that every run of a new one looks elsewhere.
+sim: $(stamp) ## Simulate clusters in trouble: make sim SECONDS=600 JOBS=2
+	@node_modules/.bin/node test/sim/main.ts --seconds $(or $(SECONDS),60) --jobs $(or $(JOBS),1) \
+		--base "$(shell git rev-parse --short HEAD 2>/dev/null)-"
 
 fuzz: $(stamp) ## Feed all decoders with damaged bytes: make fuzz SECONDS=60
 	@node_modules/.bin/node test/fuzz/main.ts --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

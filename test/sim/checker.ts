@@ -43,8 +43,14 @@ export class Checker {
   private readonly digests = new Map<number, string>();
   private readonly seen = new Map<NodeId, Seen>();
 
-  constructor(nodes: number) {
+  /** Entries that a majority had on disk, until one of it replaced them, uncommitted. */
+  private readonly undecided = new Map<number, Term>();
+  private readonly onFigure8: () => void;
+
+  /** `onFigure8`: an entry that a majority had on disk was replaced, as in figure 8 of the paper. */
+  constructor(nodes: number, onFigure8: () => void = () => {}) {
     this.nodes = nodes;
+    this.onFigure8 = onFigure8;
   }
 
   check(node: SimNode): void {
@@ -124,7 +130,7 @@ export class Checker {
   private checkDurable({ log, doubt }: Core, seen: Seen): void {
     if (doubt !== null) return;
     // What was truncated is held no more, even if nothing has taken its place.
-    while (seen.durableIndex > log.durable) seen.durable.delete(seen.durableIndex--);
+    while (seen.durableIndex > log.durable) this.replaced(seen, seen.durableIndex--);
     while (seen.durableIndex < log.durable) {
       seen.durableIndex += 1;
       const term = log.termAt(seen.durableIndex);
@@ -132,6 +138,13 @@ export class Checker {
       if (term === null) seen.durable.delete(seen.durableIndex);
       else seen.durable.set(seen.durableIndex, term);
     }
+  }
+
+  private replaced({ durable }: Seen, index: number): void {
+    const term = durable.get(index);
+    durable.delete(index);
+    if (term === undefined || index <= this.committed) return;
+    if (this.holders(index, term) + 1 >= majority(this.nodes)) this.undecided.set(index, term);
   }
 
   /** I5, I6: a committed entry never changes, and a majority had it on disk by then. */
@@ -162,9 +175,17 @@ export class Checker {
   }
 
   private firstCommit(index: number, term: Term): void {
+    const holders = this.holders(index, term);
+    assert(holders >= majority(this.nodes), () => `${index}@${term} committed, ${holders} have it`);
+    const other = this.undecided.get(index);
+    if (other !== undefined && other !== term) this.onFigure8();
+  }
+
+  /** How many have it on disk. */
+  private holders(index: number, term: Term): number {
     let holders = 0;
     for (const { durable } of this.seen.values()) if (durable.get(index) === term) holders += 1;
-    assert(holders >= majority(this.nodes), () => `${index}@${term} committed, ${holders} have it`);
+    return holders;
   }
 
   /** I9: the state after the same entries is the same. */

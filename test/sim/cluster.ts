@@ -75,7 +75,9 @@ export class SimCluster {
     const { events, sometimes } = this;
     const trace = (line: string) => this.trace(line);
     const network = new SimNetwork(events, new Prng(`${seed}/network`), { options, sometimes });
-    this.checker = new Checker(options.nodes);
+    this.checker = new Checker(options.nodes, () =>
+      sometimes.saw("an entry that a majority had on disk was replaced"),
+    );
     this.promises = new Promises(options.nodes);
     this.services = new SimServices({ events, network, electionMs: ELECTION_MS });
     const ids = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}` as NodeId);

@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runCampaign, type Totals } from "./campaign.ts";
 import { type Scenario, scenarioOf } from "./cluster.ts";
-import { minimize } from "./minimize.ts";
+import { failureOf, minimize } from "./minimize.ts";
 import { type Failure, runScenario } from "./run.ts";
 
 const { values } = parseArgs({
@@ -103,6 +103,7 @@ async function single(scenario: Scenario): Promise<void> {
 
 async function simplest(scenario: Scenario): Promise<void> {
   const simple = await minimize(scenario, {
+    failureOf,
     runsMax: MINIMIZE_RUNS_MAX,
     onSimpler: ({ schedule }, runs) => print(`${runs} runs: ${schedule.length} troubles left`),
   });

@@ -5,6 +5,8 @@ import { runScenario } from "./run.ts";
 import type { Scheduled } from "./schedule.ts";
 
 export interface MinimizeOptions {
+  /** In which way the scenario fails; null: it does not. */
+  readonly failureOf: (scenario: Scenario) => Promise<string | null>;
   readonly runsMax: number;
   /** Told of each simpler scenario that still fails. */
   readonly onSimpler: (scenario: Scenario, runs: number) => void;
@@ -33,6 +35,7 @@ const SIMPLER: readonly ((options: SwarmOptions) => SwarmOptions)[] = [
  * and so on (delta debugging), options made plain one by one, the time of trouble cut.
  */
 export async function minimize(start: Scenario, options: MinimizeOptions): Promise<Scenario> {
+  const { failureOf } = options;
   const wanted = await failureOf(start);
   if (wanted === null) return start;
   let best = start;
@@ -80,7 +83,7 @@ async function cutTime(best: () => Scenario, attempt: Attempt): Promise<void> {
 }
 
 /** What the failure says, but for names and numbers; null: it does not fail. */
-async function failureOf(scenario: Scenario): Promise<string | null> {
+export async function failureOf(scenario: Scenario): Promise<string | null> {
   const run = await runScenario(scenario, { trace: false });
   if (run.kind === "success") return null;
   const [line = ""] = run.error.split("\n");

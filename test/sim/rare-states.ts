@@ -19,8 +19,6 @@ export class RareStates {
   private readonly nodes: readonly SimNode[];
   private readonly sometimes: Sometimes;
   private readonly before = new Map<NodeId, Before>();
-  /** Entries that a majority had and nobody committed, when a leader of a later term began. */
-  private readonly undecided = new Map<number, number>();
   private compactRevision = 0;
   private newestCommitted = 0;
 
@@ -77,7 +75,6 @@ export class RareStates {
       if (entryTerm === null || entryTerm === term) continue;
       const holders = cores.filter((each) => each.log.termAt(index) === entryTerm).length;
       if (holders < majority(this.nodes.length)) return;
-      this.undecided.set(index, entryTerm);
       sometimes.saw("an entry of an older term was on a majority, and not committed");
     }
   }
@@ -89,12 +86,6 @@ export class RareStates {
       const entryTerm = log.termAt(index);
       if (entryTerm !== term) {
         this.sometimes.saw("an entry was committed by a leader of a later term");
-      }
-      const undecided = this.undecided.get(index);
-      if (undecided === undefined) continue;
-      this.undecided.delete(index);
-      if (undecided !== entryTerm) {
-        this.sometimes.saw("and such an entry was replaced by another one");
       }
     }
   }

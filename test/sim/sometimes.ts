@@ -8,7 +8,7 @@ export const RARE = [
   "a leader was elected whose log is shorter than another one",
   "entries of a follower were replaced",
   "an entry of an older term was on a majority, and not committed",
-  "and such an entry was replaced by another one",
+  "an entry that a majority had on disk was replaced",
   "an entry was committed by a leader of a later term",
   "a leader without a quorum stepped down",
   "a paused leader woke up deposed",
