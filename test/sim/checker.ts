@@ -47,7 +47,7 @@ export class Checker {
   private readonly undecided = new Map<number, Term>();
   private readonly onFigure8: () => void;
 
-  /** `onFigure8`: an entry that a majority had on disk was replaced, as in figure 8 of the paper. */
+  /** `onFigure8`: an entry that a majority had on disk was replaced, as in the paper's figure 8. */
   constructor(nodes: number, onFigure8: () => void = () => {}) {
     this.nodes = nodes;
     this.onFigure8 = onFigure8;
