@@ -59,7 +59,9 @@ export class Promises {
     }
     if (type !== "appended") return;
     const { matched } = message;
-    assert(matched <= disk.lastIndex, () => `${id} acknowledges ${matched} before its disk has it`);
+    // A leader of a later term may have had it replaced since, in the same write.
+    const isKept = disk.term > term || matched <= disk.lastIndex;
+    assert(isKept, () => `${id} acknowledges ${matched} before its disk has it`);
   }
 
   /** §5.2: an election is won by the votes of a majority in that term. */
