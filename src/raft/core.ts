@@ -104,6 +104,11 @@ export class Core {
   electionAt: Millis;
   /** When the leader of this term was last heard. */
   heardLeaderAt: Millis | null = null;
+  /**
+   * Who has asked for pre-votes in this term. None of them leads it any more, or ever will: what
+   * still comes from one as its leader is old.
+   */
+  readonly resigned = new Set<NodeId>();
   /** Grants no vote before this: before the restart it may have promised loyalty to a leader. */
   noVoteBefore: Millis;
   /**
@@ -197,6 +202,7 @@ export class Core {
       term > this.term || this.vote === null || this.vote === vote,
       () => `a second vote in term ${term}`,
     );
+    if (term > this.term) this.resigned.clear();
     this.term = term;
     this.vote = vote;
     this.hardStateChanged = true;

@@ -95,8 +95,19 @@ export function endDoubt(core: Core): void {
 
 /** Would vote, if it were asked now. Promises nothing. */
 export function onPrevote(core: Core, m: From<"prevote">): void {
+  if (m.term === core.term) resign(core, m.from);
   const granted = m.term >= core.term && mayVote(core) && isUpToDate(core, m);
   core.reply(m.from, { type: "prevoted", round: m.round, granted });
+}
+
+/**
+ * Whoever led this term, and asks to be elected for another, was restarted or has stepped down. It
+ * is not heard as leader any more, or messages of its old days, repeated by the network, would
+ * keep everybody loyal to a leader that is none.
+ */
+function resign(core: Core, id: NodeId): void {
+  core.resigned.add(id);
+  if (core.leader === id) core.heardLeaderAt = null;
 }
 
 /** §5.2, §5.4.1. The caller has seen to it that the request is of this term. */
@@ -136,6 +147,7 @@ function follow(core: Core, leader: NodeId): void {
     const known = must(role.leader, "checked");
     assert(known === leader, () => `two leaders in term ${core.term}: ${known}, ${leader}`);
   }
+  if (core.resigned.has(leader)) return;
   core.heardLeaderAt = core.now;
   core.resetElectionTimer();
 }

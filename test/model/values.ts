@@ -14,6 +14,7 @@ export function copyOf<T>(value: T): T {
   if (value instanceof Map) {
     return new Map([...value].map(([key, item]) => [key, copyOf<unknown>(item)])) as T;
   }
+  if (value instanceof Set) return new Set(value) as T;
   const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
   for (const [key, item] of Object.entries(value)) {
     copy[key] = SHARED.has(key) ? item : copyOf<unknown>(item);
@@ -34,6 +35,9 @@ export function renamed<T>(value: T, names: ReadonlyMap<unknown, unknown>): T {
     const images = pairs.map(([k, v]) => [renamed(k, names), renamed(v, names)] as const);
     return new Map(images.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))) as T;
   }
+  if (value instanceof Set) {
+    return new Set([...(value as Set<unknown>)].map((item) => renamed(item, names)).sort()) as T;
+  }
   const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
   for (const [key, item] of Object.entries(value)) {
     copy[key] = SHARED.has(key) ? item : renamed<unknown>(item, names);
@@ -52,6 +56,7 @@ export function describe(value: unknown): string {
       .sort()
       .join()}>`;
   }
+  if (value instanceof Set) return `<${[...(value as Set<unknown>)].map(String).sort().join()}>`;
   let text = "{";
   for (const [key, item] of Object.entries(value)) {
     if (!SHARED.has(key)) text += `${key}=${describe(item)},`;

@@ -180,6 +180,11 @@ export const elections: readonly Mutation[] = [
     ],
   },
   {
+    id: "E6-resigned-leader-is-heard",
+    breaks: "Repeated messages of a leader that has resigned keep its followers loyal.",
+    edits: [{ file: follower, from: "  if (core.resigned.has(leader)) return;\n", to: "" }],
+  },
+  {
     id: "E7-no-check-of-quorum",
     breaks: "A leader that hears nobody goes on leading.",
     edits: [
