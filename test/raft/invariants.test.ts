@@ -236,7 +236,6 @@ describe("from one step to the next", () => {
     [
       "is certain and may vote again",
       (core) => {
-        core.term = asTerm(9);
         core.vote = null;
         certain(core, 3);
       },
