@@ -81,7 +81,7 @@ function checkDoubtDelta(before: NodeState, core: Core): void {
   const rejoined = must(core.rejoined, "certain without an answer");
   assert(rejoined <= core.log.committed, "certain by what is not committed");
   assert(rejoined <= core.log.durable, "certain by what is not on disk");
-  // The leader of the term in which it became certain has its vote; of a later term, nobody needs it.
+  // The leader of the term in which it became certain has its vote. Another term may follow.
   assert(core.vote !== null || core.term > before.term, "certain without a vote");
 }
 
