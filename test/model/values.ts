@@ -36,7 +36,8 @@ export function renamed<T>(value: T, names: ReadonlyMap<unknown, unknown>): T {
     return new Map(images.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))) as T;
   }
   if (value instanceof Set) {
-    return new Set([...(value as Set<unknown>)].map((item) => renamed(item, names)).sort()) as T;
+    const images = [...(value as Set<unknown>)].map((item) => renamed(item, names));
+    return new Set(images.sort((a, b) => (String(a) < String(b) ? -1 : 1))) as T;
   }
   const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
   for (const [key, item] of Object.entries(value)) {
