@@ -67,6 +67,7 @@ describe.skipIf(!canInject())("with strace", () => {
       const roles = () => Promise.all(others.map(async (each) => (await each.status())?.role));
       await until("another leads", async () => (await roles()).includes("leader"));
       expect(performance.now() - hungAt).toBeLessThan(3 * ELECTION_MAX_MS);
+      expect((await leader.status())?.role).toBe("follower");
       await until("it is not ready", async () => !(await leader.isReady()));
       await moreWrites(300);
       // However long it hangs, it neither leads again nor keeps the others from it.

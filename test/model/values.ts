@@ -33,17 +33,21 @@ export function renamed<T>(value: T, names: ReadonlyMap<unknown, unknown>): T {
   if (value instanceof Map) {
     const pairs = [...(value as Map<unknown, unknown>)];
     const images = pairs.map(([k, v]) => [renamed(k, names), renamed(v, names)] as const);
-    return new Map(images.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))) as T;
+    return new Map(images.sort(([a], [b]) => byText(a, b))) as T;
   }
   if (value instanceof Set) {
     const images = [...(value as Set<unknown>)].map((item) => renamed(item, names));
-    return new Set(images.sort((a, b) => (String(a) < String(b) ? -1 : 1))) as T;
+    return new Set(images.sort(byText)) as T;
   }
   const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
   for (const [key, item] of Object.entries(value)) {
     copy[key] = SHARED.has(key) ? item : renamed<unknown>(item, names);
   }
   return copy as T;
+}
+
+function byText(a: unknown, b: unknown): number {
+  return String(a) < String(b) ? -1 : 1;
 }
 
 /** A text that is equal for equal values, and for no others. */
