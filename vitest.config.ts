@@ -1,4 +1,5 @@
 /** Projects, run one after another: unit, integration (real processes), chaos, docker. */
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const unitFolders = [
@@ -9,6 +10,7 @@ const unitFolders = [
   "node",
   "transport",
   "service",
+  "watch",
   "http",
   "sim",
   "program",
@@ -21,6 +23,8 @@ const unitFolders = [
   "scenarios",
 ].join(",");
 const report = process.env["TEST_REPORT"];
+/** Hundreds of nodes and commands are started, and compiling takes most of the time of each. */
+const compiled = { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") };
 
 /** Tests that start servers share the machine's ports and disk, so one file runs at a time. */
 const oneFileAtATime = { fileParallelism: false, maxWorkers: 1 };
@@ -34,6 +38,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [`test/{${unitFolders}}/**/*.test.ts`, "test/tidy.test.ts"],
+          env: compiled,
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 10_000,
@@ -43,7 +48,8 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts"],
+          include: ["test/{integration,client}/**/*.test.ts"],
+          env: compiled,
           ...oneFileAtATime,
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -54,6 +60,7 @@ export default defineConfig({
         test: {
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
+          env: compiled,
           ...oneFileAtATime,
           testTimeout: 240_000,
           hookTimeout: 60_000,

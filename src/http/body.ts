@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { FastifyRequest } from "fastify";
 import { VALUE_BYTES_MAX } from "../kv/key.ts";
 import { ServiceError } from "../service/errors.ts";
+import { parseJson } from "./json-text.ts";
 import { invalid } from "./query.ts";
 
 /** What a body holds: a JSON object, by its properties, or bytes to be taken as they are. */
@@ -17,9 +18,6 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** The media types whose bodies are JSON, or the bytes themselves. */
 const JSON_TYPES: readonly string[] = ["application/json"];
 const BYTES_TYPES: readonly string[] = ["application/octet-stream", "text/plain"];
-
-/** Properties of the API that this version does not know yet. */
-const NOT_YET: readonly string[] = ["ttl", "lease"];
 
 /** A body that must be a JSON object. Without a content type, it is taken for JSON. */
 export function jsonFields({ headers, body }: FastifyRequest): Fields {
@@ -46,11 +44,10 @@ export function noBody({ body }: FastifyRequest): void {
 }
 
 /** Throws ServiceError INVALID_PARAM where there is a property that nobody would read. */
-export function checkFields(fields: Fields, known: readonly string[]): void {
+export function checkFields(fields: Fields, { shape }: { readonly shape: object }): void {
   for (const name of Object.keys(fields)) {
-    if (known.includes(name)) continue;
-    const text = NOT_YET.includes(name) ? "is not available on this cluster" : "is not known here";
-    throw invalid(`"${name}" in the body ${text}`);
+    if (Object.hasOwn(shape, name)) continue;
+    throw invalid(`"${name}" in the body is not known here`);
   }
 }
 
@@ -111,13 +108,7 @@ function parseObject(body: Buffer): Fields {
   if (body.length === 0) throw new ServiceError("INVALID_JSON", "there is no body");
   // Otherwise what is not UTF-8 would quietly become something else.
   if (!isUtf8(body)) throw new ServiceError("INVALID_JSON", "the body is not UTF-8");
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString("utf8"));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ServiceError("INVALID_JSON", `the body is not JSON: ${why}`);
-  }
+  const value = parseJson(body.toString("utf8"));
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   throw new ServiceError("INVALID_JSON", "the body is not a JSON object");
 }

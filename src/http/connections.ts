@@ -17,20 +17,67 @@ export type AnswerTo = (error: ServiceError) => {
   readonly body: string;
 };
 
-/** Refuses connections of an address that has `max` of them. */
-export function limitPerAddress(server: Server, max: number): void {
+/** How many connections there may be: in all, and of one address. */
+export interface ConnectionLimits {
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+}
+
+/** For how long a connection that is refused is kept, for the client to read why. */
+const REFUSED_MS = 1_000;
+/** How many of these there may be: what comes beyond them is closed without a word. */
+const REFUSED_MAX = 512;
+
+/**
+ * Refuses connections beyond the limits, with an answer before any request. They never get to the
+ * parser of requests: what comes over them is not looked at, so nothing of it is done.
+ */
+export function limitConnections(
+  server: Server,
+  limits: ConnectionLimits,
+  answerTo: AnswerTo,
+): void {
+  const listeners = server.listeners("connection");
+  server.removeAllListeners("connection");
+  server.maxConnections = limits.connectionsMax + REFUSED_MAX;
   const counts = new Map<string, number>();
+  let all = 0;
+  let refused = 0;
   server.on("connection", (socket: Socket) => {
     const address = socket.remoteAddress ?? "";
-    const count = (counts.get(address) ?? 0) + 1;
-    counts.set(address, count);
+    const count = counts.get(address) ?? 0;
+    const isFull = all >= limits.connectionsMax;
+    if (isFull || count >= limits.connectionsPerAddressMax) {
+      if (refused >= REFUSED_MAX) return socket.destroy();
+      refused += 1;
+      socket.once("close", () => {
+        refused -= 1;
+      });
+      const who = isFull ? "this node" : "this address";
+      const error = new ServiceError("OVERLOADED", `${who} has as many connections as it may`);
+      return refuse(socket, rawAnswer(error, answerTo));
+    }
+    all += 1;
+    counts.set(address, count + 1);
     socket.once("close", () => {
+      all -= 1;
       const left = (counts.get(address) ?? 0) - 1;
       if (left > 0) counts.set(address, left);
       else counts.delete(address);
     });
-    if (count > max) socket.destroy();
+    for (const listener of listeners) listener.call(server, socket);
   });
+}
+
+/** Says why, and closes the connection: soon, whether or not anybody reads it. */
+function refuse(socket: Socket, answer: string): void {
+  const timer = setTimeout(() => socket.destroy(), REFUSED_MS);
+  socket.once("close", () => clearTimeout(timer));
+  // A client that is gone already has closed it.
+  socket.on("error", () => socket.destroy());
+  socket.end(answer);
+  // With something unread, it would be reset, and the client might never see the answer.
+  socket.resume();
 }
 
 /** Answers `Expect: anything-but-100-continue`, which Node would do without a body. */
@@ -56,15 +103,19 @@ export function answerParserError(
     socket.destroy();
     return;
   }
-  const found = asParserError(error);
-  const status = STATUS_CODES[found.code];
-  const { headers, body } = answerTo(found);
+  socket.end(rawAnswer(asParserError(error), answerTo), () => socket.destroy());
+}
+
+/** The whole answer to a connection that ends with it. */
+function rawAnswer(error: ServiceError, answerTo: AnswerTo): string {
+  const status = STATUS_CODES[error.code];
+  const { headers, body } = answerTo(error);
   const head = [
     `HTTP/1.1 ${status} ${REASONS[status] ?? ""}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     "connection: close",
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
 }
 
 /** Whether something is owed to the client for a request that it has sent in full. */

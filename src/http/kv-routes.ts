@@ -1,10 +1,8 @@
 /** The full presentation of single keys, with all that is known of them in the body. */
-import { isUtf8 } from "node:buffer";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Key } from "../kv/key.ts";
-import type { KeyValue, Metadata } from "../kv/version.ts";
 import { ServiceError } from "../service/errors.ts";
 import type { KvService } from "../service/kv-service.ts";
+import { kvBody } from "./body-schemas.ts";
 import {
   base64Value,
   checkedValue,
@@ -18,30 +16,41 @@ import {
 import {
   applied,
   dataRoute,
+  deleteParams,
+  deleteTerms,
+  lifeHeadersOf,
   notFound,
-  readKey,
   type RouteDeps,
   writeTerms,
 } from "./data-routes.ts";
+import { describe, describeLife, describeMetadata, textOf } from "./describe.ts";
 import { keyFromUrl } from "./key-path.ts";
+import { readOrWait, waitParams } from "./long-poll.ts";
 import { flag, queryReader, wholeNumber } from "./query.ts";
 import { readParams, writeParams } from "./request-options.ts";
 import { type Answer, type Headers, writeHeaders } from "./responses.ts";
+import { increment, isIncrement } from "./txn-routes.ts";
 import { urlOf } from "./url.ts";
+import { eventsOr } from "./watch-routes.ts";
 
 const PREFIX = "/v1/kv/";
-const FIELDS = ["value", "encoding", "version"];
 const BYTES_TYPE = "application/octet-stream";
 
-const getQuery = queryReader({ ...readParams, raw: flag(), revision: wholeNumber().optional() });
-const writeQuery = queryReader({ ...writeParams, prev: flag() });
+export const getQuery = queryReader({
+  ...readParams,
+  ...waitParams,
+  raw: flag(),
+  revision: wholeNumber().optional(),
+});
+export const writeQuery = queryReader({ ...writeParams, prev: flag() });
+export const deleteQuery = queryReader({ ...deleteParams, prev: flag() });
 
 /** Adds `/v1/kv/<key>`. */
 export function addKvRoutes(app: FastifyInstance, deps: RouteDeps): void {
   const path = `${PREFIX}*`;
-  app.get(path, dataRoute(deps, get));
+  app.get(path, eventsOr(deps, PREFIX, dataRoute(deps, get)));
   app.put(path, dataRoute(deps, put));
-  app.post(path, dataRoute(deps, put));
+  app.post(path, dataRoute(deps, post));
   app.delete(path, dataRoute(deps, del));
 }
 
@@ -49,13 +58,20 @@ async function get(service: KvService, request: FastifyRequest): Promise<Answer>
   const url = urlOf(request);
   const key = keyFromUrl(url, PREFIX);
   const query = getQuery(url);
-  const revision = query.revision ?? null;
-  const { found, headers, isKnown } = await readKey(service, request, { key, query, revision });
+  const wanted = { key, query, revision: query.revision ?? null };
+  const read = await readOrWait(service, request, { wanted, query });
+  const { found, headers, isKnown } = read;
   if (isKnown) return { status: 304, headers, body: null };
-  if (found === null) throw notFound();
+  if (found === null) throw notFound(read);
   const wantsBytes = request.headers.accept?.toLowerCase().includes(BYTES_TYPE) === true;
   if (query.raw || wantsBytes) return bytesAnswer(found.value, headers);
-  return { status: 200, headers, body: JSON.stringify(describe(found)) };
+  const whole = { ...describe(found), ...describeLife(service.lifeOf(found)) };
+  return { status: 200, headers, body: JSON.stringify(whole) };
+}
+
+/** A counter, or what PUT does. A key that ends like a counter's path can be put. */
+function post(service: KvService, request: FastifyRequest): Promise<Answer> {
+  return isIncrement(request) ? increment(service, request) : put(service, request);
 }
 
 async function put(service: KvService, request: FastifyRequest): Promise<Answer> {
@@ -65,32 +81,42 @@ async function put(service: KvService, request: FastifyRequest): Promise<Answer>
   const content = contentOf(request);
   const value = valueIn(content);
   const fields = content.type === "json" ? content.fields : {};
-  const { conditions, timeoutMs } = writeTerms(service, request, { query, fields });
-  const put = { key, value, conditions, returnPrevious: query.prev };
-  const result = applied(await service.put(put, timeoutMs));
-  const { current, previous } = result;
+  const { conditions, lease, ...terms } = await writeTerms(service, request, { query, fields });
+  const put = { type: "put", key, value, lease, conditions, returnPrevious: query.prev } as const;
+  const result = applied(await service.write(put, terms.timeoutMs, terms.idempotencyKey));
+  const { current } = result;
   const body = {
     key: textOf(key),
-    ...(current !== null && describeMetadata(current)),
-    ...(query.prev && { prev: previous === null ? null : describe(previous) }),
+    ...(current !== null && {
+      ...describeMetadata(current),
+      ...describeLife(service.lifeOf(current)),
+    }),
+    ...(query.prev && describePrevious(result)),
   };
   const status = current?.version === 1 ? 201 : 200;
-  return { status, headers: writeHeaders(result), body: JSON.stringify(body) };
+  const headers = { ...writeHeaders(result), ...lifeHeadersOf(service, current) };
+  return { status, headers, body: JSON.stringify(body) };
 }
 
 async function del(service: KvService, request: FastifyRequest): Promise<Answer> {
   const url = urlOf(request);
   const key = keyFromUrl(url, PREFIX);
-  const query = writeQuery(url);
+  const query = deleteQuery(url);
   noBody(request);
-  const { conditions, timeoutMs } = writeTerms(service, request, { query, fields: {} });
-  const change = { key, conditions, returnPrevious: query.prev };
-  const result = applied(await service.delete(change, timeoutMs));
-  const { deleted, revision, previous } = result;
-  const prev = previous === null ? null : describe(previous);
+  const terms = await deleteTerms(service, request, query);
+  const { conditions, timeoutMs, idempotencyKey } = terms;
+  const change = { type: "delete", key, conditions, returnPrevious: query.prev } as const;
+  const result = applied(await service.write(change, timeoutMs, idempotencyKey));
+  const { deleted, revision } = result;
   const headers = { ...writeHeaders(result), "quorate-deleted": String(deleted) };
-  const body = JSON.stringify({ deleted, revision, ...(query.prev && { prev }) });
+  const body = JSON.stringify({ deleted, revision, ...(query.prev && describePrevious(result)) });
   return { status: 200, headers, body };
+}
+
+/** Null: the key was not there. A replay cannot tell, as values are not remembered. */
+function describePrevious({ previous, replayed }: ReturnType<typeof applied>) {
+  if (replayed === true) return {};
+  return { prev: previous === null ? null : describe(previous) };
 }
 
 /** Stored bytes may be anything: no browser may take them for a page of this server. */
@@ -106,7 +132,7 @@ function bytesAnswer(value: Uint8Array, headers: Headers): Answer {
 function valueIn(content: Content): Uint8Array {
   if (content.type === "bytes") return checkedValue(content.bytes);
   const { fields } = content;
-  checkFields(fields, FIELDS);
+  checkFields(fields, kvBody);
   switch (encodingIn(fields)) {
     case "utf8":
       return textValue(fields["value"]);
@@ -119,28 +145,4 @@ function encodingIn({ encoding }: Fields): "utf8" | "base64" {
   if (encoding === undefined || encoding === "utf8") return "utf8";
   if (encoding === "base64") return encoding;
   throw new ServiceError("INVALID_VALUE", '"encoding" must be "utf8" or "base64"');
-}
-
-function describe(found: KeyValue) {
-  const value = bufferOf(found.value);
-  const encoding = isUtf8(value) ? "utf8" : "base64";
-  return {
-    key: textOf(found.key),
-    value: value.toString(encoding),
-    encoding,
-    ...describeMetadata(found),
-  };
-}
-
-function describeMetadata({ version, createRevision, modRevision }: Metadata) {
-  return { version, create_revision: createRevision, mod_revision: modRevision };
-}
-
-/** Keys that came by a path are text. */
-function textOf(key: Key): string {
-  return Buffer.from(key, "latin1").toString("utf8");
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -1,10 +1,16 @@
 /** Query parameters: each known, and given once. A misspelt condition must not be lost. */
 import { z } from "zod";
+import { keyOf } from "../kv/key.ts";
 import { ServiceError } from "../service/errors.ts";
+import { ERROR_CHARS_MAX } from "./limits.ts";
 import { queryOf } from "./url.ts";
 
 /** Reads the query of a URL. Throws ServiceError INVALID_PARAM that names what is wrong. */
-export type QueryReader<T> = (url: string) => T;
+export interface QueryReader<T> {
+  (url: string): T;
+  /** What it accepts, for the description of the API. */
+  readonly schema: z.ZodObject;
+}
 
 /** Makes a reader of the parameters that `shape` names. Most requests have none, which is free. */
 export function queryReader<Shape extends z.core.$ZodLooseShape>(
@@ -12,10 +18,11 @@ export function queryReader<Shape extends z.core.$ZodLooseShape>(
 ): QueryReader<z.output<z.ZodObject<Shape, z.core.$strict>>> {
   const schema = z.strictObject(shape);
   const without = schema.parse({});
-  return (url) => {
+  const reader = (url: string) => {
     const query = queryOf(url);
     return query === "" ? without : read(schema, split(query));
   };
+  return Object.assign(reader, { schema });
 }
 
 function read<T>(schema: z.ZodType<T>, given: Readonly<Record<string, string>>): T {
@@ -48,26 +55,48 @@ function decode(text: string): string {
   }
 }
 
+/** What is wrong with a parameter or a property; what it quotes of the request may be long. */
 export function invalid(text: string): ServiceError {
-  return new ServiceError("INVALID_PARAM", text);
+  const isShort = text.length <= ERROR_CHARS_MAX;
+  return new ServiceError("INVALID_PARAM", isShort ? text : `${text.slice(0, ERROR_CHARS_MAX)}…`);
 }
 
 /** `name`, `name=true` or `name=false`. */
 export function flag() {
-  return z
-    .enum(["", "true", "1", "false", "0"], "use true or false")
-    .transform((text) => text === "" || text === "true" || text === "1")
-    .default(false);
+  return (
+    z
+      .enum(["", "true", "1", "false", "0"], "use true or false")
+      .transform((text) => text === "" || text === "true" || text === "1")
+      // Not a default: what is described is the text that a query may hold.
+      .prefault("false")
+  );
 }
 
-/** A number of the store, such as a revision. */
-export function wholeNumber() {
-  const must = "use a whole number";
+/** A number of the store, such as a revision, or one within bounds. */
+export function wholeNumber(bounds?: { readonly min: number; readonly max: number }) {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds ?? {};
+  const must =
+    bounds === undefined ? "use a whole number" : `use a whole number from ${min} to ${max}`;
   return z
     .string()
     .regex(/^\d{1,16}$/, must)
     .transform(Number)
-    .refine(Number.isSafeInteger, must);
+    .refine((number) => number >= min && number <= max, must)
+    .meta({ description: bounds === undefined ? "a whole number" : `from ${min} to ${max}` });
+}
+
+/** Any text. */
+export function text() {
+  return z.string();
+}
+
+/** A key or a part of one, of at least so many bytes. */
+export function keyText({ bytesMin = 0 } = {}) {
+  return z
+    .string()
+    .transform((given) => keyOf(Buffer.from(given, "utf8")))
+    .refine((key) => key.length >= bytesMin, "it must not be empty")
+    .meta({ description: bytesMin > 0 ? "a text that is not empty" : "a text" });
 }
 
 /** A time such as `500ms`, `2.5s` or `1m`, in milliseconds. */
@@ -80,15 +109,8 @@ export function duration(bounds: { readonly minMs: number; readonly maxMs: numbe
       const [, number, unit] = /^(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)$/.exec(text) ?? [];
       return unit === undefined ? Number.NaN : Number(number) * UNIT_MS[unit as Unit];
     })
-    .refine((ms) => ms >= minMs && ms <= maxMs, must);
-}
-
-/** A parameter of the API that this version does not know yet. */
-export function notYet(what: string) {
-  return z
-    .string()
-    .refine(() => false, `${what} are not available on this cluster`)
-    .optional();
+    .refine((ms) => ms >= minMs && ms <= maxMs, must)
+    .meta({ description: `a time such as 500ms, 2.5s or 1m, of ${minMs} to ${maxMs} ms` });
 }
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000 } as const;

@@ -1,10 +1,12 @@
 /** What a request says about how it wants to be served, in its query and its headers. */
 import type { IncomingHttpHeaders } from "node:http";
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import { IDEMPOTENCY_KEY_MAX, isIdempotencyKey } from "../kv/command.ts";
 import { ServiceError } from "../service/errors.ts";
-import type { ReadOptions } from "../service/kv-service.ts";
+import type { ReadOptions } from "../service/reading.ts";
 import { TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from "./limits.ts";
-import { duration, invalid, notYet, wholeNumber } from "./query.ts";
+import { duration, invalid, wholeNumber } from "./query.ts";
 
 /** Parameters of every request about data. */
 export const anyParams = {
@@ -29,8 +31,8 @@ export const readParams = {
 export const writeParams = {
   ...anyParams,
   version: wholeNumber().optional(),
-  ttl: notYet("keys with a time to live"),
-  lease: notYet("leases"),
+  ttl: z.string().optional(),
+  lease: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }).optional(),
 };
 
 /** The parameters that reads have in common, as they were given. */
@@ -45,6 +47,8 @@ export interface ReadQuery {
 export interface WriteQuery {
   readonly timeout?: number | undefined;
   readonly version?: number | undefined;
+  readonly ttl?: string | undefined;
+  readonly lease?: number | undefined;
 }
 
 /** How a read wants to be answered. Throws ServiceError INVALID_PARAM. */
@@ -69,15 +73,28 @@ export function timeoutOf(headers: IncomingHttpHeaders, inQuery: number | undefi
   throw invalid(`Quorate-Timeout-Ms must be a whole number from 1 to ${TIMEOUT_MAX_MS}`);
 }
 
-/** Headers of the API that this version would have to ignore, which might do harm. */
-export function refuseUnknownHeaders(headers: IncomingHttpHeaders): void {
-  if (headers["idempotency-key"] === undefined) return;
-  throw invalid("Idempotency-Key is not available on this cluster: leave it out");
+/** The request's own name for its write; null: it has none. Throws ServiceError INVALID_PARAM. */
+export function idempotencyKeyOf(headers: IncomingHttpHeaders): string | null {
+  const key = headers["idempotency-key"];
+  if (key === undefined) return null;
+  if (typeof key === "string" && isIdempotencyKey(key)) return key;
+  throw invalid(
+    `Idempotency-Key must be 1 to ${IDEMPOTENCY_KEY_MAX} visible characters of ASCII, given once`,
+  );
 }
 
-/** A client that asks for events would wait for ever for one. */
-export function refuseEvents({ accept }: IncomingHttpHeaders): void {
-  if (accept === undefined || !accept.toLowerCase().includes("text/event-stream")) return;
-  const text = "watching keys by text/event-stream is not available on this cluster";
-  throw new ServiceError("NOT_ACCEPTABLE", text);
+/** Whether the request is for a stream of events. */
+export function wantsEvents({ method, headers }: FastifyRequest): boolean {
+  return method === "GET" && acceptsEvents(headers);
+}
+
+const NO_EVENTS = "events come by GET /v1/watch, for a prefix too, and by GET of a single key";
+
+/** Throws ServiceError where the request is for events, which do not come this way. */
+export function refuseEvents(headers: IncomingHttpHeaders): void {
+  if (acceptsEvents(headers)) throw new ServiceError("NOT_ACCEPTABLE", NO_EVENTS);
+}
+
+function acceptsEvents({ accept }: IncomingHttpHeaders): boolean {
+  return accept?.toLowerCase().includes("text/event-stream") === true;
 }

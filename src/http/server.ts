@@ -3,8 +3,12 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { ServiceError } from "../service/errors.ts";
+import { addAdminRoutes } from "./admin-routes.ts";
+import { addBatchRoutes } from "./batch-routes.ts";
 import { BodyReceiver } from "./body-receiver.ts";
-import { answerParserError, limitPerAddress, refuseExpectations } from "./connections.ts";
+import { answerParserError, limitConnections, refuseExpectations } from "./connections.ts";
+import type { RouteDeps } from "./data-routes.ts";
+import { addDocsRoutes } from "./docs-routes.ts";
 import { asServiceError } from "./errors.ts";
 import { addKeysRoutes } from "./keys-routes.ts";
 import { addKvRoutes } from "./kv-routes.ts";
@@ -13,12 +17,20 @@ import {
   type ClientServerLimits,
   HEADER_BYTES_MAX,
   JSON_BODY_BYTES_MAX,
+  PIPELINED_MAX,
   URL_CHARS_MAX,
 } from "./limits.ts";
+import { limitPipelines } from "./pipelines.ts";
+import { addListRoutes } from "./list-routes.ts";
 import { Responder } from "./responses.ts";
 import type { ServiceHolder } from "./service-holder.ts";
+import { addLeaseRoutes } from "./lease-routes.ts";
+import { addLockRoutes } from "./lock-routes.ts";
+import { addTxnRoutes } from "./txn-routes.ts";
 import { type About, addStatusRoutes } from "./status-routes.ts";
+import { Unsent } from "./unsent.ts";
 import { pathOf, urlOf } from "./url.ts";
+import { addWatchRoutes } from "./watch-routes.ts";
 
 export interface ClientServerOptions {
   readonly about: About;
@@ -32,7 +44,7 @@ export interface ClientServerOptions {
 /** The listener, not yet listening. `close()` waits for what is under way. */
 export function createClientServer(options: ClientServerOptions): FastifyInstance {
   const { about, holder, limits, fatal } = options;
-  const responder = new Responder(about.name, holder);
+  const responder = new Responder(about.name, holder, new Unsent(limits.unsentBytesMax));
   const nextId = requestIds();
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = asServiceError(error);
@@ -40,28 +52,41 @@ export function createClientServer(options: ClientServerOptions): FastifyInstanc
     const bug = new ServiceError("INTERNAL", "this node has a bug, and stops");
     void responder.fail(request, reply, known ?? bug);
   };
+  const answerTo = (error: ServiceError) => responder.outsideRoutes(error, nextId());
   const app = Fastify({
     ...bounds(limits),
     genReqId: ({ headers }: IncomingMessage) => saneId(headers["request-id"]) ?? nextId(),
     clientErrorHandler: (error, socket) => {
-      answerParserError(error, socket, (found) => responder.outsideRoutes(found, nextId()));
+      answerParserError(error, socket, answerTo);
     },
     frameworkErrors: answerError,
   });
-  app.server.maxConnections = limits.connectionsMax;
-  limitPerAddress(app.server, limits.connectionsPerAddressMax);
-  refuseExpectations(app.server, (error) => responder.outsideRoutes(error, nextId()));
+  limitConnections(app.server, limits, answerTo);
+  refuseExpectations(app.server, answerTo);
   receiveBodies(app, limits.receivingBytesMax);
   app.setErrorHandler(answerError);
   app.setNotFoundHandler(() => {
     throw noRoute();
   });
+  limitPipelines(app, PIPELINED_MAX);
   checkRequests(app, responder);
-  const deps = { holder, responder };
+  addRoutes(app, { holder, responder }, about);
+  return app;
+}
+
+/** Adds every route there is. */
+export function addRoutes(app: FastifyInstance, deps: RouteDeps, about: About): void {
   addKeysRoutes(app, deps);
   addKvRoutes(app, deps);
+  addWatchRoutes(app, deps);
+  addListRoutes(app, deps);
+  addBatchRoutes(app, deps);
+  addTxnRoutes(app, deps);
+  addLeaseRoutes(app, deps);
+  addLockRoutes(app, deps);
+  addAdminRoutes(app, deps);
   addStatusRoutes(app, deps, about);
-  return app;
+  addDocsRoutes(app, deps, about);
 }
 
 function bounds(limits: ClientServerLimits) {

@@ -15,8 +15,8 @@ export interface About {
   readonly version: string;
 }
 
-const noQuery = queryReader({});
-const readyQuery = queryReader({ verbose: flag() });
+export const noQuery = queryReader({});
+export const readyQuery = queryReader({ verbose: flag() });
 /** How finely the event loop's delay is measured, in milliseconds. */
 const DELAY_RESOLUTION_MS = 10;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };

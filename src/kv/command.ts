@@ -3,10 +3,19 @@
  *
  * ```
  * command    = format (u8, 1), op (u8), then by op:
- *   1 put      flags (u8), conditions, key (sized), value (sized)
+ *   1 put      flags (u8), [lease,] conditions, key (sized), value (sized)
  *   2 delete   flags (u8), conditions, key (sized)
  *   3 compact  revision (varint)
- * flags      = 1: return the previous version
+ *   4 txn      txn
+ *   5 grant    id (varint; 0: the next free one), ttlMs (varint)
+ *   6 renew    count (varint), ids (varints)
+ *   7 revoke   id (varint)
+ *   8 expire   count (varint), ids (varints)
+ *   9 clock    nothing: cluster time goes on
+ *  10 once     idempotency key (sized), then another command, its format and op included: none of
+ *              renew, expire and once
+ * flags      = 1: return the previous version; 2: a lease follows (put)
+ * txn, lease = as operation.ts says
  * conditions = count (u8), then each: kind (u8), and a number (varint) where the kind has one
  * ```
  *
@@ -15,7 +24,19 @@
  */
 import { assert, unreachable } from "../lib/assert.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../lib/bytes.ts";
-import { isKeySize, type Key, keyOf, VALUE_BYTES_MAX } from "./key.ts";
+import { isKeySize, type Key, VALUE_BYTES_MAX } from "./key.ts";
+import {
+  decodeKey,
+  decodeLease,
+  decodeTxn,
+  decodeValue,
+  encodeLease,
+  encodeTxn,
+  type LeaseChoice,
+  NO_LEASE,
+  type Txn,
+} from "./operation.ts";
+import { malformation } from "./txn.ts";
 
 /**
  * What must hold when a command is applied. A missing key has version 0 and modRevision 0, so
@@ -37,19 +58,69 @@ interface Change {
   readonly returnPrevious: boolean;
 }
 
-export type Put = Change & { readonly type: "put"; readonly value: Uint8Array };
+export type Put = Change & {
+  readonly type: "put";
+  readonly value: Uint8Array;
+  /** Left out: none. */
+  readonly lease?: LeaseChoice;
+};
 export type Delete = Change & { readonly type: "delete" };
 /** Forgets what was before `revision`. */
 export type Compact = { readonly type: "compact"; readonly revision: number };
 
-export type Command = Put | Delete | Compact;
+/** Makes a lease. `id` 0: the next free one. */
+export type Grant = { readonly type: "grant"; readonly id: number; readonly ttlMs: number };
+/** `renew`: their deadlines begin anew. `expire`: those whose deadline has come are ended. */
+export type OfLeases = { readonly type: "renew" | "expire"; readonly ids: readonly number[] };
+/** Ends a lease, and deletes its keys. */
+export type Revoke = { readonly type: "revoke"; readonly id: number };
+/** Only says what time it is. */
+export type Tick = { readonly type: "clock" };
+
+/** Commands that stand for themselves. */
+export type PlainCommand =
+  | Put
+  | Delete
+  | Compact
+  | (Txn & { readonly type: "txn" })
+  | Grant
+  | OfLeases
+  | Revoke
+  | Tick;
+/** Carried out once, however often it comes under this key. */
+export type Once = {
+  readonly type: "once";
+  /** 1 to IDEMPOTENCY_KEY_MAX characters of ASCII. */
+  readonly key: string;
+  /** Neither `renew` nor `expire`. */
+  readonly command: PlainCommand;
+};
+
+export type Command = PlainCommand | Once;
+
+/** An idempotency key is no longer than that. */
+export const IDEMPOTENCY_KEY_MAX = 128;
+/** Leases in one command. */
+export const LEASES_MAX = 10_000;
 
 /** More conditions than there are kinds, but few enough to judge at once. */
 export const CONDITIONS_MAX = 16;
 
 const FORMAT = 1;
 const RETURN_PREVIOUS = 1;
-const OPS = ["put", "delete", "compact"] as const satisfies readonly Command["type"][];
+const HAS_LEASE = 2;
+const OPS = [
+  "put",
+  "delete",
+  "compact",
+  "txn",
+  "grant",
+  "renew",
+  "revoke",
+  "expire",
+  "clock",
+  "once",
+] as const satisfies readonly Command["type"][];
 const CONDITIONS = [
   "version",
   "modRevision",
@@ -61,30 +132,58 @@ const CONDITIONS = [
 /** The bytes of a command, whose key, value and conditions must be within their limits. */
 export function encodeCommand(command: Command): Uint8Array {
   const out = new ByteWriter();
+  encodeInto(out, command);
+  return out.finish();
+}
+
+function encodeInto(out: ByteWriter, command: Command): void {
   out.u8(FORMAT);
   out.u8(OPS.indexOf(command.type) + 1);
   switch (command.type) {
     case "put":
-      encodeChange(out, command);
+      encodeChange(out, command, command.lease ?? NO_LEASE);
       assert(command.value.length <= VALUE_BYTES_MAX, "the value is too large");
-      out.sized(command.value);
-      break;
+      return out.sized(command.value);
     case "delete":
-      encodeChange(out, command);
-      break;
+      return encodeChange(out, command, NO_LEASE);
     case "compact":
-      out.varint(command.revision);
-      break;
+      return out.varint(command.revision);
+    case "txn":
+      assert(malformation(command) === null, "a transaction that no node would read");
+      return encodeTxn(out, command);
+    case "grant":
+      out.varint(command.id);
+      return out.varint(command.ttlMs);
+    case "renew":
+    case "expire":
+      assert(command.ids.length <= LEASES_MAX, "too many leases in one command");
+      out.varint(command.ids.length);
+      for (const id of command.ids) out.varint(id);
+      return;
+    case "revoke":
+      return out.varint(command.id);
+    case "clock":
+      return;
+    case "once":
+      assert(isIdempotencyKey(command.key), "an impossible idempotency key");
+      assert(mayBeOnce(command.command.type), "a command that cannot have an idempotency key");
+      out.sizedString(command.key);
+      return encodeInto(out, command.command);
     default:
       unreachable(command);
   }
-  return out.finish();
 }
 
-function encodeChange(out: ByteWriter, { key, conditions, returnPrevious }: Change): void {
+function encodeChange(
+  out: ByteWriter,
+  { key, conditions, returnPrevious }: Change,
+  lease: LeaseChoice,
+): void {
   assert(isKeySize(key.length), () => `a key cannot have ${key.length} bytes`);
   assert(conditions.length <= CONDITIONS_MAX, "too many conditions");
-  out.u8(returnPrevious ? RETURN_PREVIOUS : 0);
+  const hasLease = lease.kind !== "none";
+  out.u8((returnPrevious ? RETURN_PREVIOUS : 0) | (hasLease ? HAS_LEASE : 0));
+  if (hasLease) encodeLease(out, lease);
   out.u8(conditions.length);
   for (const condition of conditions) encodeCondition(out, condition);
   out.sizedString(key);
@@ -107,45 +206,93 @@ function encodeCondition(out: ByteWriter, condition: Condition): void {
 }
 
 /**
- * Reads a command; its value shares the memory of `bytes`. Throws MalformedError where anything is
+ * Reads a command; its values share the memory of `bytes`. Throws MalformedError where anything is
  * unknown, out of bounds, missing or too much.
  */
 export function decodeCommand(bytes: Uint8Array): Command {
   const source = new ByteReader(bytes);
-  const format = source.u8();
-  if (format !== FORMAT) throw new MalformedError(`unknown command format ${format}`);
-  const command = decodeOp(source);
+  const type = decodeOp(source);
+  const command = type === "once" ? { type, ...decodeOnce(source) } : decodePlain(type, source);
   source.end();
   return command;
 }
 
-function decodeOp(source: ByteReader): Command {
+function decodeOp(source: ByteReader): Command["type"] {
+  const format = source.u8();
+  if (format !== FORMAT) throw new MalformedError(`unknown command format ${format}`);
   const code = source.u8();
   const type = OPS[code - 1];
+  if (type === undefined) throw new MalformedError(`unknown op ${code}`);
+  return type;
+}
+
+function decodePlain(type: PlainCommand["type"], source: ByteReader): PlainCommand {
   switch (type) {
     case "put":
-      return { type, ...decodeChange(source), value: decodeValue(source) };
+      return { type, ...decodeChange(source, HAS_LEASE), value: decodeValue(source) };
     case "delete":
-      return { type, ...decodeChange(source) };
+      return { type, ...decodeChange(source, 0) };
     case "compact":
       return { type, revision: source.varint() };
-    case undefined:
-      throw new MalformedError(`unknown op ${code}`);
+    case "txn":
+      return { type, ...decodeWholeTxn(source) };
+    case "grant":
+      return { type, id: source.varint(), ttlMs: source.varint() };
+    case "renew":
+    case "expire":
+      return { type, ids: decodeIds(source) };
+    case "revoke":
+      return { type, id: source.varint() };
+    case "clock":
+      return { type };
     default:
-      unreachable(type);
+      return unreachable(type);
   }
 }
 
-function decodeChange(source: ByteReader): Change {
+function decodeWholeTxn(source: ByteReader): Txn {
+  const txn = decodeTxn(source);
+  const problem = malformation(txn);
+  if (problem !== null) throw new MalformedError(problem);
+  return txn;
+}
+
+function decodeIds(source: ByteReader): number[] {
+  const count = source.varint();
+  if (count > LEASES_MAX) throw new MalformedError(`${count} leases in one command`);
+  return Array.from({ length: count }, () => source.varint());
+}
+
+function decodeOnce(source: ByteReader): Omit<Once, "type"> {
+  const key = source.sizedString();
+  if (!isIdempotencyKey(key)) throw new MalformedError("an impossible idempotency key");
+  const type = decodeOp(source);
+  // Before it is read: one in another without end would be too deep for the stack.
+  if (!mayBeOnce(type)) throw new MalformedError(`once of ${type}`);
+  return { key, command: decodePlain(type, source) };
+}
+
+/** What is about a list of leases has no short outcome to remember, and is no client's command. */
+function mayBeOnce(type: Command["type"]): type is Exclude<Command["type"], "once"> {
+  return type !== "once" && type !== "renew" && type !== "expire";
+}
+
+/** Whether it can be one: 1 to 128 visible characters of ASCII. */
+export function isIdempotencyKey(text: string): boolean {
+  return text.length <= IDEMPOTENCY_KEY_MAX && /^[!-~]+$/.test(text);
+}
+
+function decodeChange(source: ByteReader, more: number): Change & { lease?: LeaseChoice } {
   const flags = source.u8();
-  if (flags > RETURN_PREVIOUS) throw new MalformedError(`unknown flags ${flags}`);
+  if ((flags & ~(RETURN_PREVIOUS | more)) !== 0) throw new MalformedError(`unknown flags ${flags}`);
+  const lease = (flags & HAS_LEASE) === 0 ? {} : { lease: decodeLease(source) };
+  if (lease.lease?.kind === "none") throw new MalformedError("a lease that is none");
   const count = source.u8();
   if (count > CONDITIONS_MAX) throw new MalformedError("too many conditions");
   const conditions: Condition[] = [];
   for (let i = 0; i < count; i++) conditions.push(decodeCondition(source));
-  const key = source.sized();
-  if (!isKeySize(key.length)) throw new MalformedError(`a key of ${key.length} bytes`);
-  return { key: keyOf(key), conditions, returnPrevious: flags === RETURN_PREVIOUS };
+  const returnPrevious = (flags & RETURN_PREVIOUS) !== 0;
+  return { key: decodeKey(source), conditions, returnPrevious, ...lease };
 }
 
 function decodeCondition(source: ByteReader): Condition {
@@ -165,10 +312,4 @@ function decodeCondition(source: ByteReader): Condition {
     default:
       unreachable(type);
   }
-}
-
-function decodeValue(source: ByteReader): Uint8Array {
-  const value = source.sized();
-  if (value.length > VALUE_BYTES_MAX) throw new MalformedError("the value is too large");
-  return value;
 }

@@ -1,8 +1,9 @@
 /** The multi-version map: what every key is and was, under etcd's revision rules. */
 import { assert } from "../lib/assert.ts";
 import { History } from "./history.ts";
-import type { Key } from "./key.ts";
-import { emptyTree, type Tree } from "./tree.ts";
+import { FIRST_KEY, type Key } from "./key.ts";
+import { Newest } from "./newest.ts";
+import { type NewestVersions, readAtOnce, type Slices } from "./range.ts";
 import {
   isLive,
   type LiveVersion,
@@ -22,6 +23,18 @@ export interface Span {
   readonly limit: number;
 }
 
+export interface PutOptions {
+  readonly revision: number;
+  /** Undefined: none. */
+  readonly lease: number | undefined;
+}
+
+export interface DeleteOptions {
+  readonly revision: number;
+  /** Its lease is over. */
+  readonly expired: boolean;
+}
+
 /**
  * Keys and their history from `compactRevision` on.
  *
@@ -30,7 +43,7 @@ export interface Span {
  * `compactRevision` (0: never compacted) cannot be read. It is freed bit by bit by `purge`, and
  * nothing that callers see depends on how far that came.
  */
-export class Keyspace {
+export class Keyspace implements NewestVersions {
   revision: number;
   compactRevision = 0;
   /** How many keys exist now. */
@@ -38,11 +51,12 @@ export class Keyspace {
   /** What they account for. */
   liveBytes = 0;
 
-  private readonly tree: Tree = emptyTree();
+  private readonly newest = new Newest();
   private readonly history = new History();
   /** What of the history's bytes is compacted. */
   private compactedBytes = 0;
   private readonly views: View[] = [];
+  private readonly holds = new Set<{ readonly revision: number }>();
 
   constructor(revision = 1) {
     this.revision = revision;
@@ -59,36 +73,69 @@ export class Keyspace {
   }
 
   get(key: Key): LiveVersion | null {
-    const newest = this.tree.get(key);
-    return newest !== undefined && isLive(newest) ? newest : null;
+    return this.newest.liveOf(key);
   }
 
   /** What `key` was at `revision`. */
   getAt(key: Key, revision: number): LiveVersion | null {
-    const newest = this.tree.get(key);
-    return newest === undefined ? null : versionAt(newest, revision);
+    const newest = this.newest.newestOf(key);
+    return newest === null ? null : versionAt(newest, revision);
   }
 
   /** The keys of `span` in order, and whether there are more than its limit. */
-  range({ start, end, revision, limit }: Span): { versions: LiveVersion[]; more: boolean } {
-    const versions: LiveVersion[] = [];
-    for (const newest of this.tree.values(start)) {
-      if (end !== null && newest.key >= end) break;
-      const version = versionAt(newest, revision);
-      if (version === null) continue; // Deleted, or not yet created.
-      if (versions.length === limit) return { versions, more: true };
-      versions.push(version);
+  range(span: Span): { versions: LiveVersion[]; more: boolean } {
+    return readAtOnce(this, span);
+  }
+
+  newestOf(key: Key): Version | null {
+    return this.newest.newestOf(key);
+  }
+
+  newestFrom(start: Key): Iterator<Version> {
+    return this.newest.newestFrom(start);
+  }
+
+  newestBefore(end: Key | null): Iterator<Version> {
+    return this.newest.newestBefore(end);
+  }
+
+  /** The keys from `start` on as they are now, in order; valid until the next change. */
+  liveFrom(start: Key): Iterable<LiveVersion> {
+    return this.newest.liveFrom(start);
+  }
+
+  /**
+   * Does the work of `slices` with all kept that reading at `revision` needs, from the first slice
+   * to the last or until the work is given up by `return` or `throw`.
+   */
+  *keeping<Result>(revision: number, slices: Slices<Result>): Slices<Result> {
+    assert(revision >= this.compactRevision, "this revision is forgotten");
+    const hold = { revision };
+    this.holds.add(hold);
+    try {
+      return yield* slices;
+    } finally {
+      this.holds.delete(hold);
     }
-    return { versions, more: false };
+  }
+
+  /** The keys from `start` on and before `end`, as they are now. */
+  liveBetween(start: Key, end: Key | null): LiveVersion[] {
+    const found: LiveVersion[] = [];
+    for (const live of this.newest.liveFrom(start)) {
+      if (end !== null && live.key >= end) break;
+      found.push(live);
+    }
+    return found;
   }
 
   /** Writes at `revision`: the present one, to add to its transaction, or the next. */
-  put(key: Key, stored: Stored, revision: number): Version {
-    const newest = this.tree.get(key) ?? null;
+  put(key: Key, stored: Stored, { revision, lease }: PutOptions): Version {
+    const newest = this.newest.newestOf(key);
     const live = newest !== null && isLive(newest) ? newest : null;
     if (live === null) this.liveKeys++;
     else this.liveBytes -= sizeOf(live);
-    const version: Version = {
+    const plain: Version = {
       key: newest?.key ?? key, // All versions share one string.
       stored,
       version: (live?.version ?? 0) + 1,
@@ -96,13 +143,15 @@ export class Keyspace {
       modRevision: revision,
       prev: newest,
     };
+    // A field that most versions do without costs each of them memory, even where it is empty.
+    const version: Version = lease === undefined ? plain : { ...plain, lease };
     this.liveBytes += sizeOf(version);
     this.change(version);
     return version;
   }
 
   /** Deletes a key that exists, at `revision`: the present one or the next. */
-  delete(live: LiveVersion, revision: number): void {
+  delete(live: LiveVersion, { revision, expired }: DeleteOptions): void {
     this.liveKeys--;
     this.liveBytes -= sizeOf(live);
     const { key } = live;
@@ -112,8 +161,14 @@ export class Keyspace {
       version: 0,
       createRevision: 0,
       modRevision: revision,
+      ...(expired && { expired: true as const }),
       prev: live,
     });
+  }
+
+  /** The changes from `revision` on, in order. */
+  changesFrom(revision: number): Iterable<Version> {
+    return this.history.from(revision);
   }
 
   /** Forgets what was before `revision`: at once as far as anyone can see. */
@@ -131,17 +186,18 @@ export class Keyspace {
   /**
    * Frees up to `count` compacted changes, and returns how many it did. The changes at the
    * compaction revision itself stay until the next one, for those who watch from there. What an
-   * open view needs stays too.
+   * open view needs stays too, and so does what is being read.
    */
   purge(count: number): number {
     let before = this.compactRevision;
     for (const view of this.views) before = Math.min(before, view.compactRevision);
+    for (const { revision } of this.holds) before = Math.min(before, revision);
     let purged = 0;
     while (purged < count && this.history.length > 0) {
       const change = this.history.first();
       if (change.modRevision >= before) break;
       change.prev = null;
-      if (!isLive(change) && this.tree.get(change.key) === change) this.tree.delete(change.key);
+      if (!isLive(change)) this.newest.forget(change);
       this.history.dropFirst();
       purged++;
     }
@@ -152,7 +208,7 @@ export class Keyspace {
   freeze(): View {
     const { revision, compactRevision } = this;
     const history = this.history.from(compactRevision);
-    const view = new View({ tree: this.tree.clone(), history, revision, compactRevision });
+    const view = new View({ newest: this.newest.clone(), history, revision, compactRevision });
     this.views.push(view);
     return view;
   }
@@ -167,7 +223,7 @@ export class Keyspace {
   /** Adds a key that was written before the history begins. Keys must come in order. */
   load(version: LiveVersion): void {
     assert(this.history.length === 0, "loading comes before all changes");
-    this.tree.set(version.key, version);
+    this.newest.set(version);
     this.liveKeys++;
     this.liveBytes += sizeOf(version);
   }
@@ -179,7 +235,7 @@ export class Keyspace {
       () => `a change at ${modRevision} after ${this.revision}`,
     );
     this.revision = modRevision;
-    this.tree.set(version.key, version);
+    this.newest.set(version);
     this.history.append(version);
   }
 }
@@ -199,22 +255,25 @@ export class View {
   readonly revision: number;
   readonly compactRevision: number;
   open = true;
-  private readonly tree: Tree;
+  private readonly newest: Newest;
   private readonly history: Iterable<Version>;
 
   constructor(
-    parts: Pick<View, "revision" | "compactRevision"> & { tree: Tree; history: Iterable<Version> },
+    parts: Pick<View, "revision" | "compactRevision"> & {
+      newest: Newest;
+      history: Iterable<Version>;
+    },
   ) {
     this.revision = parts.revision;
     this.compactRevision = parts.compactRevision;
-    this.tree = parts.tree;
+    this.newest = parts.newest;
     this.history = parts.history;
   }
 
   /** The keys that existed just before the compaction revision, in order, as they were then. */
   *bases(): Generator<Step<LiveVersion>> {
     let gone = 0;
-    for (const newest of this.tree.values()) {
+    for (const newest of this.newest.newestFrom(FIRST_KEY)) {
       let version: Version | null = newest;
       while (version !== null && version.modRevision >= this.compactRevision) {
         assert(this.open, "the view was released");

@@ -6,48 +6,66 @@
  * every node and after any number of restores.
  *
  * ```
- * snapshot = header, bases*, changes*, end, and parts directly before the chunk they belong to
- * header   = 1 (u8), format (u8, 1), revision, compactRevision, time (varints), digest (u32)
+ * snapshot = header, bases*, changes*, leases*, replies*, end, and parts directly before the chunk
+ *            that they belong to
+ * header   = 1 (u8), format (u8, 2), revision, compactRevision, time, nextLease (varints),
+ *            digest (u32)
  * bases    = 2 (u8), then to the end of the chunk, keys ascending:
- *            key (sized), version, createRevision, modRevision (varints), value
+ *            key (sized), version, createRevision, modRevision, lease (0: none) (varints), value
  * changes  = 3 (u8), then to the end of the chunk, in order:
- *            op (u8: 0 put, 1 delete; plus 2 where it begins the next revision), key (sized),
- *            and for a put: value
- * end      = 4 (u8), count of bases, count of changes (varints)
- * part     = 5 (u8), then to the end of the chunk: the next part of a large value
+ *            op (u8: 0 put, 1 delete; plus 2 where it begins the next revision, plus 4 where a put
+ *            has a lease, or a delete is an expiry), key (sized), and for a put: lease (varint)
+ *            where it has one, value
+ * leases   = 4 (u8), then to the end of the chunk, ids ascending: as result.ts says
+ * replies  = 5 (u8), then to the end of the chunk, the oldest first: key (sized),
+ *            fingerprint (u32), time (varint), result (sized)
+ * end      = 6 (u8), counts of bases, changes, leases and replies (varints)
+ * part     = 7 (u8), then to the end of the chunk: the next part of a large value
  * value    = length (varint), then the bytes, unless it is large: that has just come in parts, and
  *            ends its chunk
  * ```
  */
-import { ByteReader, ByteWriter, MalformedError } from "../lib/bytes.ts";
-import { isKeySize, type Key, keyOf, VALUE_BYTES_MAX } from "./key.ts";
-import { Keyspace, type Step, type View } from "./keyspace.ts";
-import { isLive, type LiveVersion, type Stored, toStored, type Version } from "./version.ts";
+import { ByteWriter } from "../lib/bytes.ts";
+import type { Step, View } from "./keyspace.ts";
+import type { LeaseTree } from "./leases.ts";
+import type { Reply, ReplyTree } from "./remembered.ts";
+import { encodeLeaseState } from "./result.ts";
+import { isLive, type LiveVersion, type Stored, type Version } from "./version.ts";
 
-/** What a snapshot says beside keys and history. */
+/** What a snapshot says of the state as a whole. */
 export interface StateFields {
   /** Cluster time of the last command. */
   readonly time: number;
   readonly digest: number;
+  readonly nextLease: number;
 }
 
-const FORMAT = 1;
-const HEADER = 1;
-const BASES = 2;
-const CHANGES = 3;
-const END = 4;
-const PART = 5;
+/** All that is frozen beside keys and history. */
+export interface FrozenFields extends StateFields {
+  readonly leases: LeaseTree;
+  readonly replies: ReplyTree;
+}
 
-const DELETE = 1;
-const NEXT_REVISION = 2;
+export const FORMAT = 2;
+export const HEADER = 1;
+export const BASES = 2;
+export const CHANGES = 3;
+export const LEASES = 4;
+export const REPLIES = 5;
+export const END = 6;
+export const PART = 7;
+
+export const DELETE = 1;
+export const NEXT_REVISION = 2;
+export const LEASED_OR_EXPIRED = 4;
 
 /** A chunk ends with the record that reaches this size: about a millisecond of work. */
 const CHUNK_BYTES = 64 * 1024;
 /** A chunk ends after this many steps, even where few of them had anything to write. */
 const STEPS_MAX = 8192;
 /** Larger values travel in parts, so that no chunk grows much beyond its size. */
-const INLINE_BYTES_MAX = 32 * 1024;
-const PART_BYTES_MAX = 128 * 1024;
+export const INLINE_BYTES_MAX = 32 * 1024;
+export const PART_BYTES_MAX = 128 * 1024;
 /** An empty chunk: there was work, and nothing to write. */
 const PAUSE = new Uint8Array();
 
@@ -55,13 +73,15 @@ const PAUSE = new Uint8Array();
  * The chunks of a view, each made when it is asked for. The view must stay open meanwhile. An empty
  * chunk is only a pause in long work, and no part of the snapshot.
  */
-export function* encodeSnapshot(view: View, { time, digest }: StateFields): Generator<Uint8Array> {
+export function* encodeSnapshot(view: View, fields: FrozenFields): Generator<Uint8Array> {
+  const { time, digest, nextLease } = fields;
   const header = new ByteWriter();
   header.u8(HEADER);
   header.u8(FORMAT);
   header.varint(view.revision);
   header.varint(view.compactRevision);
   header.varint(time);
+  header.varint(nextLease);
   header.u32(digest);
   yield header.finish();
 
@@ -72,15 +92,47 @@ export function* encodeSnapshot(view: View, { time, digest }: StateFields): Gene
     last = change.modRevision;
   });
 
+  const leases = yield* encodeRecords(LEASES, fields.leases.values(), encodeLeaseState);
+  const replies = yield* encodeRecords(REPLIES, fields.replies.values(), encodeReply);
+
   const end = new ByteWriter();
   end.u8(END);
-  end.varint(bases);
-  end.varint(changes);
+  for (const count of [bases, changes, leases, replies]) end.varint(count);
   yield end.finish();
 }
 
+/** The same of records that are small. */
+function* encodeRecords<Item>(
+  kind: number,
+  records: Iterable<Item>,
+  encode: (out: ByteWriter, record: Item) => void,
+): Generator<Uint8Array, number> {
+  let count = 0;
+  let out: ByteWriter | null = null;
+  for (const record of records) {
+    if (out === null) {
+      out = new ByteWriter();
+      out.u8(kind);
+    }
+    encode(out, record);
+    count++;
+    if (out.length < CHUNK_BYTES) continue;
+    yield out.finish();
+    out = null;
+  }
+  if (out !== null) yield out.finish();
+  return count;
+}
+
+function encodeReply(out: ByteWriter, { key, fingerprint, time, result }: Reply): void {
+  out.sizedString(key);
+  out.u32(fingerprint);
+  out.varint(time);
+  out.sized(result);
+}
+
 /** The revision of a store that has seen nothing from `compactRevision` on. */
-function revisionBefore(compactRevision: number): number {
+export function revisionBefore(compactRevision: number): number {
   return Math.max(compactRevision - 1, 1);
 }
 
@@ -137,174 +189,22 @@ function encodeBase(out: ByteWriter, base: LiveVersion): void {
   out.varint(base.version);
   out.varint(base.createRevision);
   out.varint(base.modRevision);
+  out.varint(base.lease ?? 0);
   encodeValue(out, base.stored);
 }
 
 function encodeChange(out: ByteWriter, change: Version, isNext: boolean): void {
-  out.u8((isNext ? NEXT_REVISION : 0) + (isLive(change) ? 0 : DELETE));
+  const marked = isLive(change) ? change.lease !== undefined : change.expired === true;
+  const op = (isNext ? NEXT_REVISION : 0) + (marked ? LEASED_OR_EXPIRED : 0);
+  out.u8(op + (isLive(change) ? 0 : DELETE));
   out.sizedString(change.key);
-  if (isLive(change)) encodeValue(out, change.stored);
+  if (!isLive(change)) return;
+  if (change.lease !== undefined) out.varint(change.lease);
+  encodeValue(out, change.stored);
 }
 
 function encodeValue(out: ByteWriter, stored: Stored): void {
   if (typeof stored === "string") out.sizedString(stored);
   else if (stored.length <= INLINE_BYTES_MAX) out.sized(stored);
   else out.varint(stored.length);
-}
-
-/** What the header says. */
-interface Header extends StateFields {
-  readonly revision: number;
-  readonly compactRevision: number;
-}
-
-/** Rebuilds a state from its chunks, beside the present one. */
-export class SnapshotReader {
-  private readonly done: (keyspace: Keyspace, fields: StateFields) => void;
-  private keyspace = new Keyspace();
-  private header: Header | null = null;
-  /** The kind of the last chunk that was not a part. They come in the order of their numbers. */
-  private stage = 0;
-  private parts: Uint8Array[] = [];
-  private bases = 0;
-  private changes = 0;
-  private lastKey = "" as Key;
-
-  /** `done` is called by `commit`, with the whole state. */
-  constructor(done: (keyspace: Keyspace, fields: StateFields) => void) {
-    this.done = done;
-  }
-
-  /**
-   * Takes the next chunk, as it was cut. Throws MalformedError where it makes no sense; then the
-   * reader is of no more use.
-   */
-  feed(chunk: Uint8Array): void {
-    const source = new ByteReader(chunk);
-    const kind = source.u8();
-    if (!mayFollow(kind, this.stage)) {
-      throw new MalformedError(`a chunk of kind ${kind} after one of kind ${this.stage}`);
-    }
-    if (kind === PART) return this.takePart(source.bytes(source.remaining));
-    this.stage = kind;
-    if (kind === HEADER) this.readHeader(source);
-    else if (kind === END) this.readEnd(source);
-    else if (kind === BASES) readAll(source, () => this.readBase(source));
-    else readAll(source, () => this.readChange(source));
-    source.end();
-    if (this.parts.length > 0) throw new MalformedError("parts of no value");
-  }
-
-  /** Hands over the state. Throws MalformedError if the snapshot is not complete. */
-  commit(): void {
-    const { header, keyspace } = this;
-    if (header === null || this.stage !== END) throw new MalformedError("the snapshot is cut off");
-    if (header.compactRevision > 0) keyspace.compact(header.compactRevision);
-    this.done(keyspace, header);
-  }
-
-  private readHeader(source: ByteReader): void {
-    const format = source.u8();
-    if (format !== FORMAT) throw new MalformedError(`unknown snapshot format ${format}`);
-    const revision = source.varint();
-    const compactRevision = source.varint();
-    const time = source.varint();
-    const digest = source.u32();
-    if (revision < 1 || compactRevision > revision) {
-      throw new MalformedError(`revision ${revision}, compacted at ${compactRevision}`);
-    }
-    this.header = { revision, compactRevision, time, digest };
-    this.keyspace = new Keyspace(revisionBefore(compactRevision));
-  }
-
-  private readBase(source: ByteReader): void {
-    const key = readKey(source);
-    if (key <= this.lastKey) throw new MalformedError("keys out of order");
-    const version = source.varint();
-    const createRevision = source.varint();
-    const modRevision = source.varint();
-    const isPast = modRevision <= this.keyspace.revision && createRevision <= modRevision;
-    if (version < 1 || createRevision < 2 || !isPast) {
-      throw new MalformedError("a key with impossible revisions");
-    }
-    const stored = this.readValue(source);
-    this.keyspace.load({ key, stored, version, createRevision, modRevision, prev: null });
-    this.lastKey = key;
-    this.bases++;
-  }
-
-  private readChange(source: ByteReader): void {
-    const op = source.u8();
-    if (op > (DELETE | NEXT_REVISION)) throw new MalformedError(`unknown change ${op}`);
-    const isNext = (op & NEXT_REVISION) !== 0;
-    if (!isNext && this.changes === 0) throw new MalformedError("a change without a revision");
-    const revision = this.keyspace.revision + (isNext ? 1 : 0);
-    const key = readKey(source);
-    if ((op & DELETE) === 0) {
-      this.keyspace.put(key, this.readValue(source), revision);
-    } else {
-      const live = this.keyspace.get(key);
-      if (live === null) throw new MalformedError("a delete of a key that is not there");
-      this.keyspace.delete(live, revision);
-    }
-    this.changes++;
-  }
-
-  private readEnd(source: ByteReader): void {
-    const complete = source.varint() === this.bases && source.varint() === this.changes;
-    if (!complete || this.keyspace.revision !== this.header?.revision) {
-      throw new MalformedError("the snapshot lacks a part");
-    }
-  }
-
-  /** Keeps a copy: chunks may share one buffer. */
-  private takePart(part: Uint8Array): void {
-    if (this.parts.length * PART_BYTES_MAX >= VALUE_BYTES_MAX) {
-      throw new MalformedError("too many parts");
-    }
-    this.parts.push(new Uint8Array(part));
-  }
-
-  private readValue(source: ByteReader): Stored {
-    const length = source.varint();
-    if (length > VALUE_BYTES_MAX) throw new MalformedError("the value is too large");
-    if (length <= INLINE_BYTES_MAX) return toStored(source.bytes(length));
-    const value = new Uint8Array(length);
-    let at = 0;
-    for (const part of this.parts) {
-      if (at + part.length > length) throw new MalformedError("the parts exceed their value");
-      value.set(part, at);
-      at += part.length;
-    }
-    if (at < length) throw new MalformedError("the parts do not fill their value");
-    this.parts = [];
-    return toStored(value);
-  }
-}
-
-/** Whether a chunk of `kind` may come when the last one that was not a part was of kind `stage`. */
-function mayFollow(kind: number, stage: number): boolean {
-  switch (kind) {
-    case HEADER:
-      return stage === 0;
-    case BASES:
-      return stage === HEADER || stage === BASES;
-    case CHANGES:
-    case END:
-      return stage >= HEADER && stage <= CHANGES;
-    case PART:
-      return stage >= HEADER && stage < END;
-    default:
-      return false; // A kind that this version does not know.
-  }
-}
-
-function readAll(source: ByteReader, readOne: () => void): void {
-  while (source.remaining > 0) readOne();
-}
-
-function readKey(source: ByteReader): Key {
-  const key = source.sized();
-  if (!isKeySize(key.length)) throw new MalformedError(`a key of ${key.length} bytes`);
-  return keyOf(key);
 }

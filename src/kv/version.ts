@@ -10,6 +10,8 @@ export interface Metadata {
   readonly createRevision: number;
   /** Revision of the last put. */
   readonly modRevision: number;
+  /** The lease that it lives as long as; left out: none. */
+  readonly lease?: number | undefined;
 }
 
 /** A key as it is read. The value must not be changed: it may be the stored one. */
@@ -30,6 +32,8 @@ export interface Version extends Metadata {
   readonly key: Key;
   /** Null: deleted (a tombstone, whose version and createRevision are 0). */
   readonly stored: Stored | null;
+  /** Of a tombstone: the key's lease has expired. Left out: it was deleted. */
+  readonly expired?: true;
   /** The version before this one. */
   prev: Version | null;
 }
@@ -78,12 +82,13 @@ export function versionAt(newest: Version, revision: number): LiveVersion | null
 }
 
 export function metadataOf(version: Version): Metadata {
-  const { createRevision, modRevision } = version;
-  return { version: version.version, createRevision, modRevision };
+  const { createRevision, modRevision, lease } = version;
+  const known = { version: version.version, createRevision, modRevision };
+  return lease === undefined ? known : { ...known, lease };
 }
 
 export function keyValueOf(version: LiveVersion): KeyValue {
-  const { key, stored, createRevision, modRevision } = version;
+  const { key, stored } = version;
   const value = typeof stored === "string" ? bytesOf(stored) : stored;
-  return { key, value, version: version.version, createRevision, modRevision };
+  return { key, value, ...metadataOf(version) };
 }

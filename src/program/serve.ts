@@ -66,6 +66,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   return {
     async stop() {
       holder.stop();
+      service.watches.close();
       await drain(DRAIN_MS);
       for (const stop of stops) stop();
       await peers.close();

@@ -66,7 +66,7 @@ export type Role =
       readonly kind: "leader";
       readonly progress: Map<NodeId, Progress>;
       /** Cluster time goes on from here, at the pace of this node's clock. */
-      readonly since: Millis;
+      since: Millis;
       readonly timeAtStart: ClusterTime;
       heartbeatAt: Millis;
     };

@@ -60,6 +60,8 @@ export function onLeaderTick(core: Core, leader: Leader, stalledMs: number): voi
   for (const progress of leader.progress.values()) {
     progress.heardAt = Math.min(progress.heardAt + stalledMs, core.now) as Millis;
   }
+  // While this process stood still nobody could renew a lease with it: that time does not count.
+  leader.since = Math.min(leader.since + stalledMs, core.now) as Millis;
   if (core.diskHangs) return core.becomeFollower(core.term);
   // CheckQuorum (§6.2 of the thesis): without a quorum nothing can be committed or read here.
   const silence = core.now - quorumContact(core, leader, core.now);

@@ -35,6 +35,7 @@ import type { Input, Message, Ready, Refusal, SnapshotSaved } from "./message.ts
 import type { Saved } from "./saved.ts";
 import {
   asIndex,
+  type ClusterTime,
   type Configuration,
   type Index,
   type Millis,
@@ -59,10 +60,12 @@ export interface RaftStatus {
   readonly snapshotIndex: Index;
   readonly configuration: Configuration;
   /**
-   * Milliseconds since the leader was last heard or, at the leader, since a quorum was. Null: not
-   * in this term.
+   * Milliseconds since a leader was last heard or, by this node as the leader, a quorum was. Null:
+   * never since the start.
    */
   readonly lastContactMs: number | null;
+  /** At the leader: what an entry would be stamped with. Elsewhere: the time of the last entry. */
+  readonly clusterTime: ClusterTime;
   /** It may have promised what it does not know: it neither votes nor counts. */
   readonly inDoubt: boolean;
   /** Which entry has ended its doubt, if it was in doubt in the life of this process. */
@@ -74,6 +77,8 @@ export interface RaftStatus {
 export class Raft {
   /** The state, for checkers and tests. Nobody else may touch it. */
   readonly core: Core;
+  /** What `lastContactMs` counts from, while this node does not lead. Decides nothing. */
+  private contactAt: number | null = null;
 
   /** Goes on from what is on disk. `saved` and `now` are the first inputs. */
   constructor(options: RaftOptions, saved: Saved, now: Millis) {
@@ -91,9 +96,20 @@ export class Raft {
   /** Takes one input. What it leads to is told by `drain`. */
   step(input: Input, now: Millis): void {
     const { core } = this;
+    const { role } = core;
     core.now = now;
     this.take(input);
     if (core.doubt !== null) endDoubt(core);
+    this.noteContact(role);
+  }
+
+  /** Terms and roles come and go, but what was heard under the old ones was heard. */
+  private noteContact(before: Role): void {
+    const { heardLeaderAt, now, role } = this.core;
+    if (heardLeaderAt !== null) this.contactAt = heardLeaderAt;
+    else if (before.kind === "leader" && role.kind !== "leader") {
+      this.contactAt = quorumContact(this.core, before, now);
+    }
   }
 
   private take(input: Input): void {
@@ -174,7 +190,7 @@ export class Raft {
     const { core } = this;
     const { log } = core;
     const contact =
-      core.role.kind === "leader" ? quorumContact(core, core.role, now) : core.heardLeaderAt;
+      core.role.kind === "leader" ? quorumContact(core, core.role, now) : this.contactAt;
     return {
       id: core.id,
       term: core.term,
@@ -189,6 +205,7 @@ export class Raft {
       snapshotIndex: core.snapshot?.index ?? (0 as Index),
       configuration: core.configuration,
       lastContactMs: contact === null ? null : now - contact,
+      clusterTime: core.clusterTime(),
       inDoubt: core.doubt !== null,
       rejoined: core.rejoined,
       diskHangs: core.diskHangsAt(now),

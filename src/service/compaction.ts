@@ -1,4 +1,7 @@
-/** The leader's duty to forget: proposes to compact the history when it is old or large enough. */
+/**
+ * Forgetting: the leader proposes to compact the history when it is old or large enough, and every
+ * node frees what is compacted, a little at a time.
+ */
 import { encodeCommand } from "../kv/command.ts";
 import { compactionDue, type Retention } from "../kv/retention.ts";
 import type { KvStore } from "../kv/store.ts";
@@ -16,16 +19,28 @@ export interface CompactionDeps {
 
 /** How often to look: history is kept for minutes. */
 const INTERVAL_MS = 1_000;
+/** Changes that are freed at once, which takes some milliseconds. */
+const PURGE_MAX = 4_096;
+/** How soon the next are freed: 400,000 a second are more than can be written. */
+const PURGE_MS = 10;
 
 /** Begins to look after the history. Returns how to stop that. */
 export function startCompaction(deps: CompactionDeps): () => void {
-  const { clock, leaders } = deps;
+  const { clock, leaders, store } = deps;
   const look = () => {
     if (leaders.leader === leaders.self) compactIfDue(deps);
-    stopTimer = clock.after(INTERVAL_MS, look);
+    stopLooking = clock.after(INTERVAL_MS, look);
   };
-  let stopTimer = clock.after(INTERVAL_MS, look);
-  return () => stopTimer();
+  const purge = () => {
+    const hasMore = store.purge(PURGE_MAX) === PURGE_MAX;
+    stopPurging = clock.after(hasMore ? PURGE_MS : INTERVAL_MS, purge);
+  };
+  let stopLooking = clock.after(INTERVAL_MS, look);
+  let stopPurging = clock.after(INTERVAL_MS, purge);
+  return () => {
+    stopLooking();
+    stopPurging();
+  };
 }
 
 /** Cluster time as of the last command is never late: at worst, it forgets a little later. */

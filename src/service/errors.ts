@@ -41,11 +41,18 @@ const MEANINGS = {
   PRECONDITION_FAILED: REFUSED,
   REVISION_COMPACTED: REFUSED,
   REVISION_IN_FUTURE: REFUSED,
+  LEASE_NOT_FOUND: REFUSED,
+  LEASE_EXISTS: REFUSED,
+  NOT_A_NUMBER: REFUSED,
+  TXN_FAILED: REFUSED,
+  LOCK_HELD: LATER,
+  IDEMPOTENCY_CONFLICT: REFUSED,
   // The node or the cluster cannot, now.
   NO_LEADER: LATER,
   NOT_LEADER: LATER,
   NOT_READY: LATER,
   OVERLOADED: LATER,
+  TOO_MANY_WATCHERS: LATER,
   TOO_STALE: LATER,
   SHUTTING_DOWN: LATER,
   READ_TIMEOUT: LATER,
@@ -84,4 +91,12 @@ export class ServiceError extends Error {
   get retryable(): boolean {
     return MEANINGS[this.code].retryable;
   }
+}
+
+/** No reply can be remembered for a new key: certainly, nothing was done. */
+export function tooManyReplies(): ServiceError {
+  const text =
+    "the cluster remembers as many idempotency keys as it can: " +
+    "try again in a minute, or without one";
+  return new ServiceError("OVERLOADED", text);
 }

@@ -1,22 +1,31 @@
 /** The store as clients use it, on any node: promises with deadlines, and one way to fail. */
-import { encodeCommand, type Delete, type Put } from "../kv/command.ts";
+import { type Command, encodeCommand, type PlainCommand } from "../kv/command.ts";
 import type { Key } from "../kv/key.ts";
-import type { Retention } from "../kv/retention.ts";
+import type { KeyPage, KeyPageLimits } from "../kv/leased-keys.ts";
+import type { Lease } from "../kv/leases.ts";
+import type { Txn } from "../kv/operation.ts";
+import type { Page, PageLimits } from "../kv/range.ts";
 import type { KvResult, KvStore } from "../kv/store.ts";
-import type { KeyValue } from "../kv/version.ts";
+import type { KeyValue, Metadata } from "../kv/version.ts";
 import type { RaftNode } from "../node/node.ts";
 import type { RaftStatus } from "../raft/raft.ts";
 import type { Millis, NodeId } from "../raft/types.ts";
 import type { PeerCalls } from "../transport/call.ts";
+import { WatchHub } from "../watch/hub.ts";
 import type { Clock } from "./clock.ts";
 import { startCompaction } from "./compaction.ts";
+import { Renewals, startExpiry } from "./leases.ts";
+import type { ServiceLimits } from "./limits.ts";
+import { Locks, type LockState } from "./locks.ts";
 import { ServiceError } from "./errors.ts";
 import { Forwarder } from "./forward.ts";
 import type { Leadership, LeaderWatch } from "./leader-watch.ts";
+import { type KeysAt, ManyReads, type ManyReading, mustHave, type RangeAt } from "./many-reads.ts";
 import { ReadCalls } from "./read-calls.ts";
+import type { Life, Listing, Reading, ReadOptions } from "./reading.ts";
 import { caughtUp, type ReaderDeps } from "./reads.ts";
 import { RevisionWaits } from "./revision-waits.ts";
-import { type WriteLimits, Writer } from "./writes.ts";
+import { Writer } from "./writes.ts";
 
 /** The node, as far as the service needs it. */
 export type ServedNode = Pick<
@@ -44,47 +53,6 @@ export interface ScrubStatus {
   readonly damages: number;
 }
 
-export interface ServiceLimits {
-  readonly writes: WriteLimits;
-  /** For a leader to answer another node. */
-  readonly callTimeoutMs: number;
-  readonly retention: Retention;
-}
-
-const MIB = 1024 * 1024;
-
-/** Limits that fit an election timeout. */
-export function serviceLimits(electionMs: number): ServiceLimits {
-  return {
-    // A second of writes, as many as a leader takes in.
-    writes: { writesMax: 20_000, bytesMax: 128 * MIB },
-    // Long after an answer was to be expected, and soon enough to say that there was none.
-    callTimeoutMs: 4 * electionMs,
-    // What a client that was away for some minutes has missed can still be told.
-    retention: { ageMs: 5 * 60_000, bytesMax: 64 * MIB },
-  };
-}
-
-/** How a read wants to be answered. */
-export interface ReadOptions {
-  /** `stale`: from this node's own state, at once. */
-  readonly consistency: "linearizable" | "stale";
-  /** Not if the leader was last heard longer ago than this. Null: however long ago. */
-  readonly maxStaleMs: number | null;
-  /** Not before the store has reached this revision. Null: at once. */
-  readonly minRevision: number | null;
-  readonly timeoutMs: number;
-}
-
-/** A key, as it was found. */
-export interface Reading {
-  readonly found: KeyValue | null;
-  /** Of the store when it was read. */
-  readonly storeRevision: number;
-  /** Of a stale read: for how long the leader had not been heard then; null: it never was. */
-  readonly lastContactMs: number | null;
-}
-
 /** How the store is doing. */
 export interface StoreStatus {
   readonly revision: number;
@@ -92,6 +60,11 @@ export interface StoreStatus {
   readonly keys: number;
   readonly keyBytes: number;
   readonly historyBytes: number;
+}
+
+/** A lease, and some of the keys that hang on it. */
+export interface LeaseReading extends KeyPage {
+  readonly lease: Lease;
 }
 
 /** One condition of readiness. */
@@ -105,10 +78,16 @@ export interface Check {
  * ServiceError that says what it means for the write.
  */
 export class KvService {
+  /** Watches of this node's own state, which may be behind others. */
+  readonly watches: WatchHub;
   readonly #deps: KvServiceDeps;
   readonly #writer: Writer;
   readonly #reader: ReaderDeps;
   readonly #revisions: RevisionWaits;
+  readonly #renewals: Renewals;
+  /** See there. */
+  readonly locks: Locks;
+  readonly #many: ManyReads;
   #isCaughtUp = false;
   #isStopped = false;
 
@@ -116,12 +95,23 @@ export class KvService {
     const { node, store, calls, leaders, clock, limits } = deps;
     const { callTimeoutMs } = limits;
     this.#deps = deps;
+    const hasLeader = () => leaders.leader !== null;
+    this.watches = new WatchHub({ store, clock, hasLeader, limits: limits.watches });
     leaders.update(node.status());
     const forwarder = new Forwarder({ calls, leaders, clock, callTimeoutMs });
     this.#writer = new Writer({ node, leaders, forwarder, clock, limits: limits.writes });
     const readCalls = new ReadCalls({ calls, leaders, clock, callTimeoutMs });
     this.#reader = { node, leaders, readCalls, clock };
     this.#revisions = new RevisionWaits({ node, store });
+    this.#renewals = new Renewals({ writer: this.#writer, clock });
+    this.locks = new Locks({
+      store,
+      writer: this.#writer,
+      revisions: this.#revisions,
+      clock,
+      caughtUp: (deadline) => caughtUp(this.#reader, deadline),
+    });
+    this.#many = new ManyReads(store, clock);
   }
 
   /** Begins what the service does of its own accord. Returns how to stop that. */
@@ -134,22 +124,60 @@ export class KvService {
       clock,
       retention: limits.retention,
     });
+    const stopExpiry = startExpiry({ node, store, leaders, clock });
     void this.#catchUp();
     return () => {
       this.#isStopped = true;
       stopCompaction();
+      stopExpiry();
     };
   }
 
-  /** Sets a key, if the conditions hold. */
-  put(put: Omit<Put, "type">, timeoutMs: number): Promise<KvResult> {
-    return this.#writer.write(encodeCommand({ ...put, type: "put" }), this.#deadline(timeoutMs));
+  /**
+   * Has a command carried out; under an idempotency key, once, however often it is asked for. Other
+   * than by ServiceError, its result may say that nothing was changed.
+   */
+  write(
+    command: PlainCommand,
+    timeoutMs: number,
+    idempotencyKey: string | null = null,
+  ): Promise<KvResult> {
+    const whole: Command =
+      idempotencyKey === null ? command : { type: "once", key: idempotencyKey, command };
+    return this.#writer.write(encodeCommand(whole), this.#deadline(timeoutMs));
   }
 
-  /** Deletes a key, if the conditions hold, and whether or not it is there. */
-  delete(change: Omit<Delete, "type">, timeoutMs: number): Promise<KvResult> {
-    const command = encodeCommand({ ...change, type: "delete" });
-    return this.#writer.write(command, this.#deadline(timeoutMs));
+  /** Lets a lease begin anew. Null: there is no such lease. */
+  renew(id: number, timeoutMs: number): Promise<Lease | null> {
+    return this.#renewals.renew(id, this.#deadline(timeoutMs));
+  }
+
+  /** A lease and some of its keys, as they are when it is asked for; null: it is not there. */
+  async lease(id: number, keys: KeyPageLimits, timeoutMs: number): Promise<LeaseReading | null> {
+    await caughtUp(this.#reader, this.#deadline(timeoutMs));
+    const { store } = this.#deps;
+    const lease = store.lease(id);
+    return lease === null ? null : { lease, ...store.keysOfLease(id, keys) };
+  }
+
+  /** Who holds a lock. */
+  lockState(name: string, timeoutMs: number): Promise<LockState> {
+    return this.locks.state(name, this.#deadline(timeoutMs));
+  }
+
+  /** A transaction that writes nothing whichever way it goes, of the state as it is then. */
+  async readTxn(txn: Txn, timeoutMs: number): Promise<KvResult> {
+    await caughtUp(this.#reader, this.#deadline(timeoutMs));
+    return this.#deps.store.readTxn(txn);
+  }
+
+  /** How long a key lives that was just read: as far as this node knows. */
+  lifeOf(found: Metadata): Life {
+    const { store, node } = this.#deps;
+    const lease = found.lease === undefined ? null : store.anyLease(found.lease);
+    if (lease === null) return { lease: null, ttlMs: null };
+    const ttlMs = Math.max(0, lease.deadline - node.status().clusterTime);
+    return { lease: lease.isOwn ? null : lease.id, ttlMs };
   }
 
   /** Reads a key. */
@@ -162,19 +190,34 @@ export class KvService {
   async getAt(key: Key, revision: number, options: ReadOptions): Promise<Reading> {
     await this.#ready(options);
     const { store } = this.#deps;
-    const details = { oldest: store.compactRevision, current: store.revision };
-    switch (store.checkRevision(revision)) {
-      case "ok":
-        return this.#reading(store.getAt(key, revision), options);
-      case "compacted":
-        throw new ServiceError("REVISION_COMPACTED", `revision ${revision} is forgotten`, {
-          details,
-        });
-      case "future":
-        throw new ServiceError("REVISION_IN_FUTURE", `revision ${revision} is not written yet`, {
-          details,
-        });
-    }
+    mustHave(store, revision);
+    return this.#reading(store.getAt(key, revision), options);
+  }
+
+  /** Reads a part of a range, at one revision. */
+  list(
+    range: RangeAt & { readonly limits: PageLimits },
+    options: ReadOptions,
+  ): Promise<Listing<Page>> {
+    return this.#readMany(options, (deadline) =>
+      this.#many.readPage(range, range.limits, deadline),
+    );
+  }
+
+  /** Counts the keys of a range, or its entries where it is grouped; at one revision. */
+  count(range: RangeAt, options: ReadOptions): Promise<Listing<number>> {
+    return this.#readMany(options, (deadline) => this.#many.countRange(range, deadline));
+  }
+
+  /** Reads keys, at one revision: a result for each, in their order; null: it is not there. */
+  getMany(keys: KeysAt, options: ReadOptions): Promise<Listing<readonly (KeyValue | null)[]>> {
+    return this.#readMany(options, (deadline) => this.#many.readKeys(keys, deadline));
+  }
+
+  /** Waits until this node's state is as new as a read wants it. Returns its revision. */
+  async reached(options: ReadOptions): Promise<number> {
+    await this.#ready(options);
+    return this.#deps.store.revision;
   }
 
   /** Who leads, as far as this node knows. */
@@ -210,6 +253,16 @@ export class KvService {
       { name: "certain", ok: !inDoubt },
       { name: "disk", ok: !diskHangs },
     ];
+  }
+
+  async #readMany<Found>(
+    options: ReadOptions,
+    read: (deadline: Millis) => Promise<ManyReading<Found>>,
+  ): Promise<Listing<Found>> {
+    const deadline = this.#deadline(options.timeoutMs);
+    await this.#ready(options);
+    const lastContactMs = this.#lastContactMs(options);
+    return { ...(await read(deadline)), lastContactMs };
   }
 
   #deadline(timeoutMs: number): Millis {
@@ -248,10 +301,13 @@ export class KvService {
     });
   }
 
-  #reading(found: KeyValue | null, { consistency }: ReadOptions): Reading {
-    const { node, store } = this.#deps;
-    const lastContactMs = consistency === "stale" ? node.status().lastContactMs : null;
-    return { found, storeRevision: store.revision, lastContactMs };
+  #reading(found: KeyValue | null, options: ReadOptions): Reading {
+    const { revision: storeRevision } = this.#deps.store;
+    return { found, storeRevision, lastContactMs: this.#lastContactMs(options) };
+  }
+
+  #lastContactMs({ consistency }: ReadOptions): number | null {
+    return consistency === "stale" ? this.#deps.node.status().lastContactMs : null;
   }
 
   /** Once everything acknowledged before the start is here, this node is as good as any. */

@@ -8,7 +8,8 @@ export const nodeClock: Clock = {
   },
 
   after(ms, run) {
-    const timer = setTimeout(run, ms);
+    // A deadline may have passed while the process stood still.
+    const timer = setTimeout(run, Math.max(0, ms));
     return () => clearTimeout(timer);
   },
 

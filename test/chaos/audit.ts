@@ -75,10 +75,10 @@ export interface Truth {
 /** Reads the whole known past of the keys. */
 export function truthOf(store: KvStore, keys: readonly string[]): Truth {
   const changes = new Map<string, readonly Change[]>();
-  const tree = store["keyspace"]["tree"];
+  const keyspace = store["keyspace"];
   for (const key of keys) {
     const past: Change[] = [];
-    let version = tree.get(keyOf(new TextEncoder().encode(key))) ?? null;
+    let version = keyspace.newestOf(keyOf(new TextEncoder().encode(key)));
     for (; version !== null; version = version.prev) {
       const value = isLive(version) ? textOf(version.stored) : null;
       past.push({ revision: version.modRevision, value, version: version.version });

@@ -1,22 +1,23 @@
-/** The definition of linearizability, tried out in every order: for a few operations of one key. */
-import type { Operation } from "./history.ts";
-import { ABSENT, type KeyState, step } from "./model.ts";
+/** The definition of linearizability, tried out in every order: for a few operations. */
+import { groupsOf } from "./groups.ts";
+import type { AnyOperation } from "./history.ts";
+import { carryOut, emptyStore, type StoreState } from "./store.ts";
+import type { Task } from "./task.ts";
 
-/** Whether some order explains every answer and keeps to time. */
-export function isLinearizable(operations: readonly Operation[]): boolean {
-  return explore(
-    operations.filter(({ outcome }) => outcome !== "failed"),
-    ABSENT,
-  );
+/** Whether some order explains every answer and keeps to time, for each group of keys. */
+export function isLinearizable(operations: readonly AnyOperation[]): boolean {
+  const groups = groupsOf(operations, { ignoreRevisions: false });
+  return groups.every(({ names, tasks }) => explore(tasks, emptyStore(names.length)));
 }
 
-function explore(left: readonly Operation[], state: KeyState): boolean {
-  if (left.every(({ outcome }) => outcome === "unknown")) return true;
-  return left.some((operation) => {
-    const others = left.filter((each) => each !== operation);
-    const isTooEarly = others.some(({ return: end }) => end !== null && end < operation.call);
+function explore(left: readonly Task[], state: StoreState): boolean {
+  if (left.every(({ operation }) => operation.outcome === "unknown")) return true;
+  return left.some((task) => {
+    const others = left.filter((each) => each !== task);
+    const { call } = task.operation;
+    const isTooEarly = others.some((other) => (other.operation.return ?? call) < call);
     if (isTooEarly) return false;
-    const after = step(state, operation);
+    const after = carryOut(state, task);
     return after !== null && explore(others, after);
   });
 }

@@ -3,15 +3,31 @@ import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
 import { isLinearizable } from "./brute-force.ts";
 import { generate } from "./generate.ts";
-import type { Operation } from "./history.ts";
+import type { AnyOperation, Operation } from "./history.ts";
 import { checkHistory } from "./linearizable.ts";
 import { LIES } from "./mutate.ts";
+import { JOINED_LIES } from "./mutate-joined.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
 import { checkWitness } from "./witness.ts";
 
-const SMALL = { operations: 7, clients: 3, keys: 1, unknownPercent: 15 };
-const LARGE = { operations: 400, clients: 8, keys: 4, unknownPercent: 5 };
+const SMALL = {
+  operations: 7,
+  clients: 3,
+  groups: 1,
+  keys: 1,
+  joinedPercent: 0,
+  unknownPercent: 15,
+};
+const LARGE = {
+  operations: 400,
+  clients: 8,
+  groups: 2,
+  keys: 2,
+  joinedPercent: 30,
+  unknownPercent: 5,
+};
+const ALL_LIES = { ...LIES, ...JOINED_LIES };
 
 /** One operation, short: `op([call, return], "put", { value }, out)`. */
 function op(
@@ -96,10 +112,11 @@ describe("well-known histories", () => {
 
 test("the search agrees with the definition on small histories, true ones and lies", () => {
   const random = new Prng("small");
-  const lies = Object.values(LIES);
+  const lies = Object.values(ALL_LIES);
   const count = { ok: 0, illegal: 0 };
   for (let round = 0; round < 20_000; round++) {
-    const truth = generate(random, SMALL);
+    const isJoined = round % 2 === 0;
+    const truth = generate(random, isJoined ? { ...SMALL, keys: 2, joinedPercent: 60 } : SMALL);
     const history = random.chance(20) ? truth : (random.pick(lies)(truth, random) ?? truth);
     const expected = isLinearizable(history) ? "ok" : "illegal";
     const { verdict } = checkHistory(history);
@@ -107,7 +124,7 @@ test("the search agrees with the definition on small histories, true ones and li
     count[expected]++;
   }
   expect(count.ok).toBeGreaterThan(3_000);
-  expect(count.illegal).toBeGreaterThan(3_000);
+  expect(count.illegal).toBeGreaterThan(2_500);
 });
 
 test("true histories pass, with and without revisions", () => {
@@ -120,7 +137,7 @@ test("true histories pass, with and without revisions", () => {
   }
 });
 
-describe.each(Object.entries(LIES))("%s", (name, lie) => {
+describe.each(Object.entries(ALL_LIES))("%s", (name, lie) => {
   test("is found", () => {
     const random = new Prng(name);
     const found = { lies: 0, bySearch: 0, byWitness: 0 };
@@ -162,21 +179,30 @@ describe("by revisions", () => {
 
   test("a version that needs a write which nobody made", () => {
     const history = [told([0, 1], "a", [1, 2]), told([2, 3], "b", [3, 4])];
-    expect(checkWitness(history)?.what).toMatch(/version 1 was followed by a change of version 2/);
+    expect(checkWitness(history)?.what).toMatch(/was at version 1 of revision 2 .* but put with/);
     const unknown = op([2, null], "put", { in: { value: "c" } });
     expect(checkWitness([...history, unknown])).toBeNull();
   });
 
   test("a hundred thousand operations in a second", () => {
-    const history = generate(new Prng("many"), { ...LARGE, operations: 100_000, keys: 500 });
-    const startedAt = performance.now();
+    const shape = { ...LARGE, operations: 100_000, groups: 200, unknownPercent: 1 };
+    const history = generate(new Prng("many"), shape);
+    const startedAt = process.cpuUsage();
     expect(checkWitness(history)).toBeNull();
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    // Of the processor, as others may use it as well: in microseconds.
+    expect(process.cpuUsage(startedAt).user).toBeLessThan(8_000_000);
   });
 });
 
 test("twenty thousand operations of ten clients on a hundred keys", () => {
-  const shape = { operations: 20_000, clients: 10, keys: 100, unknownPercent: 3 };
+  const shape = {
+    operations: 20_000,
+    clients: 10,
+    groups: 50,
+    keys: 2,
+    joinedPercent: 20,
+    unknownPercent: 3,
+  };
   const history = generate(new Prng("wide"), shape);
   expect(checkHistory(history, { ignoreRevisions: true }).verdict).toBe("ok");
 });
@@ -193,7 +219,7 @@ test("a failing history becomes small, and a page", () => {
   const random = new Prng("page");
   const lie = LIES["a value from nowhere is read"];
   const history = lie?.(generate(random, LARGE), random) ?? [];
-  const fails = (operations: readonly Operation[]) => checkWitness(operations) !== null;
+  const fails = (operations: readonly AnyOperation[]) => checkWitness(operations) !== null;
   expect(shrink(history, fails).length).toBeLessThan(4);
   const result = checkHistory(history);
   if (result.verdict !== "illegal") throw new Error("not found");

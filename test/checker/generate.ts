@@ -1,37 +1,49 @@
 /** Histories whose truth is known: clients of a store that is linearizable by construction. */
 import type { Prng } from "../../src/lib/random.ts";
-import type { Operation } from "./history.ts";
-import { ABSENT, type KeyState } from "./model.ts";
+import type { AnyOperation } from "./history.ts";
+import { TrueStore } from "./true-store.ts";
+import { drawWish, type Wish } from "./wishes.ts";
 
 export interface Shape {
   readonly operations: number;
   readonly clients: number;
+  /** Keys that transactions and ranges may join, and how many there are in each of these. */
+  readonly groups: number;
   readonly keys: number;
+  /** Of all operations, in percent: those on several keys. */
+  readonly joinedPercent: number;
   /** Of all writes, in percent. */
   readonly unknownPercent: number;
 }
 
-type Mutable = { -readonly [K in keyof Operation]: Operation[K] };
-
-/** Each operation takes effect at one moment between its call and its return. */
-export function generate(random: Prng, shape: Shape): Operation[] {
-  const drafts = draw(random, shape);
-  const byEffect = [...drafts].sort((a, b) => a.effect - b.effect);
-  const store = { revision: 1, keys: new Map<string, KeyState>() };
-  for (const draft of byEffect) {
-    if (draft.isLost) continue;
-    answer(draft.operation, store);
-    if (draft.isUnknown) forget(draft.operation);
-  }
-  return drafts.map(({ operation }) => operation);
-}
+/** Leases end no earlier than so long after the call of the put, and not much later. */
+const LEASE_MIN = 15;
+const LEASE_MAX = 60;
+/** What has no answer may take effect long after its client has gone on under another name. */
+const LATE_MAX = 100;
+const FRACTIONS = 1_000_000;
 
 interface Draft {
-  readonly operation: Mutable;
+  readonly asked: Pick<AnyOperation, "client" | "call" | "return">;
+  readonly wish: Wish;
   readonly effect: number;
+  /** Nobody is told. */
   readonly isUnknown: boolean;
   /** It was never done. */
   readonly isLost: boolean;
+}
+
+/** Each operation takes effect at one moment between its call and its return. */
+export function generate(random: Prng, shape: Shape): AnyOperation[] {
+  const drafts = draw(random, shape);
+  const store = new TrueStore();
+  const done = new Map<Draft, AnyOperation>();
+  for (const draft of [...drafts].sort((a, b) => a.effect - b.effect)) {
+    const answer = draft.isLost ? null : store.carryOut(draft.wish);
+    const ending = draft.isUnknown || answer === null ? { outcome: "unknown" } : answer;
+    done.set(draft, { ...draft.asked, ...draft.wish, ...ending } as AnyOperation);
+  }
+  return drafts.map((draft) => done.get(draft) as AnyOperation);
 }
 
 function draw(random: Prng, shape: Shape): Draft[] {
@@ -40,63 +52,36 @@ function draw(random: Prng, shape: Shape): Draft[] {
     const client = random.below(shape.clients);
     const call = (clocks[client] ?? 0) + random.below(8);
     const end = call + 1 + random.below(20);
-    const op = random.pick(["get", "get", "put", "put", "put", "delete"] as const);
-    const isUnknown = op !== "get" && random.chance(shape.unknownPercent);
     clocks[client] = end + 1;
-    // What has no answer may take effect long after its client has gone on under another name.
-    const latest = isUnknown ? end + 100 : end;
-    const ifVersion = op !== "get" && random.chance(30) ? random.below(4) : undefined;
+    const wish = drawWish(random, shape, at);
+    const isRead = wish.op === "get" || wish.op === "range";
+    const isUnknown = !isRead && random.chance(shape.unknownPercent);
     const name = isUnknown ? `c${client}/${at}` : `c${client}`;
-    const operation: Mutable = {
-      client: name,
-      key: `k${random.below(shape.keys)}`,
-      op,
-      in: {
-        ...(op === "put" && { value: `v${at}` }),
-        ...(ifVersion !== undefined && { ifVersion }),
-      },
-      call,
-      return: isUnknown ? null : end,
-      outcome: isUnknown ? "unknown" : "ok",
-    };
-    const effect = call + ((latest - call) * random.below(1_000_001)) / 1_000_000;
-    return { operation, effect, isUnknown, isLost: isUnknown && random.chance(50) };
-  });
+    const asked = { client: name, call, return: isUnknown ? null : end };
+    const effect = momentIn(random, call, isUnknown ? end + LATE_MAX : end);
+    const draft = { asked, wish, effect, isUnknown, isLost: isUnknown && random.chance(50) };
+    return [draft, ...leasesOf(wish).map((lease) => drawExpire(random, lease, call))];
+  }).flat();
 }
 
-/** What the true store does and says. */
-function answer(
-  operation: Mutable,
-  store: { revision: number; readonly keys: Map<string, KeyState> },
-): void {
-  const { key, op, in: input } = operation;
-  const state = store.keys.get(key) ?? ABSENT;
-  const now = {
-    version: state.version,
-    ...(state.version > 0 && { revision: state.revision ?? 0 }),
-    storeRevision: store.revision,
+function drawExpire(random: Prng, lease: string, from: number): Draft {
+  const call = from + LEASE_MIN;
+  return {
+    asked: { client: `lease ${lease}`, call, return: null },
+    wish: { op: "expire", in: { lease } },
+    effect: momentIn(random, call, from + LEASE_MAX),
+    isUnknown: true,
+    isLost: random.chance(20),
   };
-  if (op === "get") {
-    operation.out = { ...now, value: state.value };
-  } else if (input.ifVersion !== undefined && input.ifVersion !== state.version) {
-    operation.outcome = "refused";
-    operation.out = now;
-  } else if (op === "put") {
-    store.revision += 1;
-    const { revision } = store;
-    const version = state.version + 1;
-    store.keys.set(key, { value: input.value ?? "", version, revision });
-    operation.out = { version, revision, storeRevision: revision };
-  } else if (state.version === 0) {
-    operation.out = { version: 0, deleted: 0, storeRevision: store.revision };
-  } else {
-    store.revision += 1;
-    store.keys.set(key, ABSENT);
-    operation.out = { version: 0, deleted: 1, revision: store.revision };
-  }
 }
 
-function forget(operation: Mutable): void {
-  operation.outcome = "unknown";
-  delete operation.out;
+function leasesOf(wish: Wish): readonly string[] {
+  if (wish.op === "put") return wish.in.lease === undefined ? [] : [wish.in.lease];
+  if (wish.op !== "txn") return [];
+  const leases = wish.in.success.map((step) => (step.op === "put" ? step.lease : undefined));
+  return [...new Set(leases.filter((lease) => lease !== undefined))];
+}
+
+function momentIn(random: Prng, from: number, to: number): number {
+  return from + ((to - from) * random.below(FRACTIONS + 1)) / FRACTIONS;
 }

@@ -1,30 +1,7 @@
 /** Histories: what clients did, when, and what they were told. docs/HISTORY.md tells the format. */
-import { readFileSync } from "node:fs";
-import { z } from "zod";
-
-const revision = z.int().nonnegative();
-
-const operationSchema = z.strictObject({
-  client: z.string(),
-  key: z.string(),
-  op: z.enum(["get", "put", "delete"]),
-  in: z.strictObject({ value: z.string().optional(), ifVersion: revision.optional() }),
-  call: z.number(),
-  return: z.number().nullable(),
-  outcome: z.enum(["ok", "refused", "failed", "unknown"]),
-  out: z
-    .strictObject({
-      version: revision,
-      revision: revision.optional(),
-      storeRevision: revision.optional(),
-      value: z.string().nullable().optional(),
-      deleted: revision.optional(),
-    })
-    .optional(),
-});
 
 /**
- * One operation of one client. `call` and `return` are moments of one monotonic clock, in any unit,
+ * What every operation has. `call` and `return` are moments of one monotonic clock, in any unit,
  * taken right before the request was sent and right after the answer came; `return` is null where
  * the outcome is unknown, as it may then take effect at any later time.
  *
@@ -32,19 +9,27 @@ const operationSchema = z.strictObject({
  * tells the version that the key had instead. `failed`: certainly nothing was or will be changed.
  * `unknown`: a write that may have been done, or may be done later.
  */
-export interface Operation {
+interface Asked {
   readonly client: string;
+  readonly call: number;
+  readonly return: number | null;
+  readonly outcome: "ok" | "refused" | "failed" | "unknown";
+}
+
+/** One operation of one client on one key. */
+export interface Operation extends Asked {
   readonly key: string;
-  readonly op: "get" | "put" | "delete";
+  readonly op: "get" | "put" | "delete" | "increment";
   readonly in: {
     /** Of a put. */
     readonly value?: string | undefined;
     /** The write is wanted only at this version of the key; 0: the key must not exist. */
     readonly ifVersion?: number | undefined;
+    /** Of a put: the name of the lease that the key goes with. Left out: none. */
+    readonly lease?: string | undefined;
+    /** Of an increment, which keeps the lease. */
+    readonly by?: number | undefined;
   };
-  readonly call: number;
-  readonly return: number | null;
-  readonly outcome: "ok" | "refused" | "failed" | "unknown";
   readonly out?: Out | undefined;
 }
 
@@ -56,61 +41,103 @@ export interface Out {
   readonly revision?: number | undefined;
   /** Of the whole store at the moment of a read. */
   readonly storeRevision?: number | undefined;
-  /** What a get has read; null: the key is not there. */
+  /** What a get has read, or an increment has made; null: the key is not there. */
   readonly value?: string | null | undefined;
   /** How many keys a delete has removed: 0 or 1. */
   readonly deleted?: number | undefined;
 }
 
-/** A history that cannot be read: the message says where, and what is wrong. */
-export class HistoryError extends Error {
-  override readonly name = "HistoryError";
+/** What a transaction does, in this order: each step sees what those before it have done. */
+export type TxnStep =
+  | { readonly op: "get" | "delete"; readonly key: string }
+  | {
+      readonly op: "put";
+      readonly key: string;
+      readonly value: string;
+      readonly lease?: string | undefined;
+    }
+  | { readonly op: "increment"; readonly key: string; readonly by: number }
+  | { readonly op: "deletePrefix"; readonly prefix: string };
+
+/** Of a key that is not there all numbers are 0, and no compare of its value holds. */
+export interface Compare {
+  readonly key: string;
+  readonly target: "version" | "createRevision" | "modRevision" | "value";
+  readonly relation: "=" | "!=" | "<" | ">";
+  /** A text for `value`, else a number. */
+  readonly to: number | string;
 }
 
-/** Reads a file of JSON lines. Throws HistoryError where it is not a history. */
-export function readHistory(path: string): Operation[] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new HistoryError(`cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
-  const lines = text.split("\n");
-  return lines.flatMap((line, at) => (line === "" ? [] : [parseLine(line, `${path}:${at + 1}`)]));
+/** If all compares hold, `success` is done, else `failure`: all of it under one revision. */
+export interface TxnOperation extends Asked {
+  readonly op: "txn";
+  readonly in: {
+    readonly compare: readonly Compare[];
+    readonly success: readonly TxnStep[];
+    readonly failure: readonly TxnStep[];
+  };
+  readonly out?:
+    | {
+        readonly succeeded: boolean;
+        /** Of the store afterwards. */
+        readonly revision?: number | undefined;
+        /** Of the steps that were done, in their order. */
+        readonly results: readonly StepOut[];
+      }
+    | undefined;
 }
+
+/** As in Out. A delete tells only `deleted`, the others all but that. */
+export interface StepOut {
+  readonly version?: number | undefined;
+  readonly revision?: number | undefined;
+  readonly value?: string | null | undefined;
+  readonly deleted?: number | undefined;
+}
+
+/** A key that was listed. */
+export interface Item {
+  readonly key: string;
+  readonly version: number;
+  readonly revision?: number | undefined;
+  readonly value: string;
+}
+
+/** Many keys, read at one revision: those with a prefix, or those that are named. */
+export interface RangeOperation extends Asked {
+  readonly op: "range";
+  readonly in: {
+    readonly prefix?: string | undefined;
+    readonly keys?: readonly string[] | undefined;
+    /** The first so many, in bytewise order. Left out: all. */
+    readonly limit?: number | undefined;
+    /** The revision that was asked for. Left out: the newest. */
+    readonly at?: number | undefined;
+  };
+  readonly out?:
+    | {
+        /** Those that were there. */
+        readonly items: readonly Item[];
+        /** How many were there, whatever the limit. */
+        readonly count?: number | undefined;
+        readonly storeRevision?: number | undefined;
+      }
+    | undefined;
+}
+
+/**
+ * The end of a lease, which deletes its keys. No client asks for it, and nobody is told: its
+ * outcome is unknown, and it is called at the first moment at which the store may do it.
+ */
+export interface ExpireOperation extends Asked {
+  readonly op: "expire";
+  readonly in: { readonly lease: string };
+  readonly out?: undefined;
+}
+
+export type AnyOperation = Operation | TxnOperation | RangeOperation | ExpireOperation;
 
 /** The line of an operation, with its end. */
-export function lineOf(operation: Operation): string {
+export function lineOf(operation: AnyOperation): string {
   return `${JSON.stringify(operation)}\n`;
-}
-
-function parseLine(line: string, where: string): Operation {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(line);
-  } catch (cause) {
-    throw new HistoryError(`${where}: not JSON`, { cause });
-  }
-  const parsed = operationSchema.safeParse(fields);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new HistoryError(`${where}: ${issue?.path.join(".")}: ${issue?.message}`);
-  }
-  const problem = inconsistency(parsed.data);
-  if (problem !== null) throw new HistoryError(`${where}: ${problem}`);
-  return parsed.data;
-}
-
-/** What is wrong with an operation by itself, or null. */
-function inconsistency({ op, in: input, call, return: end, outcome, out }: Operation) {
-  if (op === "put" && input.value === undefined) return "a put without a value";
-  if (op !== "put" && input.value !== undefined) return `a ${op} with a value`;
-  if ((outcome === "ok" || outcome === "refused") !== (out !== undefined)) {
-    return "out belongs to ok and refused, and to nothing else";
-  }
-  if (outcome === "refused" && input.ifVersion === undefined) return "refused without a condition";
-  if (end === null && outcome !== "unknown") return "no end, but an outcome";
-  if (end !== null && end < call) return "it ends before it begins";
-  if (op === "get" && outcome === "ok" && out?.value === undefined) return "a get without a value";
-  return null;
 }

@@ -1,6 +1,8 @@
-/** Whether a history is linearizable, key by key, with or without a look at revisions. */
-import type { Operation, Out } from "./history.ts";
+/** Whether a history is linearizable, by groups of keys, with or without a look at revisions. */
+import { type Group, groupsOf } from "./groups.ts";
+import type { AnyOperation } from "./history.ts";
 import { Search } from "./search.ts";
+import type { Task } from "./task.ts";
 
 export interface CheckOptions {
   /** Judge by values and versions alone, as if no answer had told a revision. */
@@ -14,42 +16,68 @@ export interface CheckOptions {
  * not take it for a pass.
  */
 export type Verdict =
-  | { readonly verdict: "ok" }
+  | {
+      readonly verdict: "ok";
+      /** Groups of keys that were not searched, as only the check by witness can judge them. */
+      readonly leftToWitness?: readonly string[];
+    }
   | { readonly verdict: "illegal"; readonly failure: Failure }
   | { readonly verdict: "unknown"; readonly keys: readonly string[] };
 
 /** Where a history cannot be explained. */
 export interface Failure {
+  /** The key or, where operations have joined several, all of them. */
   readonly key: string;
-  /** All operations on that key that tell anything, by the time of their calls. */
-  readonly operations: readonly Operation[];
+  /** All operations on them that tell anything, by the time of their calls. */
+  readonly operations: readonly AnyOperation[];
   /** The longest order that explains what is in it. */
-  readonly placed: readonly Operation[];
+  readonly placed: readonly AnyOperation[];
 }
 
 const STEPS_MAX = 20_000_000;
 const FIRST_STEPS = 2_000;
 /** Sets of placed operations in memory: some 100 bytes each. */
 const REMEMBERED_MAX = 4_000_000;
+/** In one group of several keys. What is remembered of each step grows with them. */
+const JOINED_MAX = 5_000;
+
+interface Searched {
+  readonly key: string;
+  readonly group: Group;
+  readonly search: Search;
+}
 
 /**
- * Checks every key by itself, which is enough (Herlihy and Wing). Each key gets a few steps in turn
+ * Checks every group by itself, which is enough (Herlihy and Wing). Each gets a few steps in turn
  * and more the next time, so one that is hard does not hide one that is wrong.
  */
 export function checkHistory(
-  operations: readonly Operation[],
+  operations: readonly AnyOperation[],
   options: CheckOptions = {},
 ): Verdict {
   const { ignoreRevisions = false, stepsMax = STEPS_MAX } = options;
-  let open = [...byKey(operations, ignoreRevisions)].map(([key, list]) => {
-    return { key, list, search: new Search(list) };
-  });
+  const groups = groupsOf(operations, { ignoreRevisions });
+  const left = groups.filter(isForWitness).map(nameOf);
+  const searched = groups
+    .filter((group) => !isForWitness(group))
+    .map((group) => {
+      const search = new Search(group.tasks, group.names.length);
+      return { key: nameOf(group), group, search };
+    });
+  const verdict = searchAll(searched, stepsMax);
+  if (verdict.verdict !== "ok" || left.length === 0) return verdict;
+  return { verdict: "ok", leftToWitness: left };
+}
+
+function searchAll(all: readonly Searched[], stepsMax: number): Verdict {
+  let open = all;
   let left = stepsMax;
+  const givenUp = (): Verdict => ({ verdict: "unknown", keys: open.map(({ key }) => key) });
   for (let steps = FIRST_STEPS; open.length > 0; steps *= 4) {
-    const undecided: typeof open = [];
+    const undecided: Searched[] = [];
     for (const each of open) {
       const grant = Math.min(steps, left);
-      if (grant === 0) return { verdict: "unknown", keys: open.map(({ key }) => key) };
+      if (grant === 0) return givenUp();
       left -= grant;
       const result = each.search.run(grant);
       if (result === "illegal") return { verdict: "illegal", failure: failureOf(each) };
@@ -57,36 +85,26 @@ export function checkHistory(
     }
     open = undecided;
     const remembered = open.reduce((sum, { search }) => sum + search.remembered, 0);
-    if (remembered > REMEMBERED_MAX) {
-      return { verdict: "unknown", keys: open.map(({ key }) => key) };
-    }
+    if (remembered > REMEMBERED_MAX) return givenUp();
   }
   return { verdict: "ok" };
 }
 
-/** What tells nothing is left out: what surely was not done, and reads without an answer. */
-function byKey(operations: readonly Operation[], ignoreRevisions: boolean) {
-  const keys = new Map<string, Operation[]>();
-  for (const operation of operations) {
-    const { key, op, outcome } = operation;
-    if (outcome === "failed" || (op === "get" && outcome === "unknown")) continue;
-    const list = keys.get(key);
-    const seen = ignoreRevisions ? withoutRevisions(operation) : operation;
-    if (list === undefined) keys.set(key, [seen]);
-    else list.push(seen);
-  }
-  for (const list of keys.values()) list.sort((a, b) => a.call - b.call);
-  return keys;
+/** Too large, and all that it was told can be placed by revisions. */
+function isForWitness({ names, tasks }: Group): boolean {
+  return names.length > 1 && tasks.length > JOINED_MAX && tasks.every(hasPlace);
 }
 
-function withoutRevisions(operation: Operation): Operation {
-  if (operation.out === undefined) return operation;
-  const { version, value, deleted } = operation.out;
-  const out: Out = { version, value, deleted };
-  return { ...operation, out };
+function hasPlace({ operation, revision, storeRevision }: Task): boolean {
+  return operation.outcome === "unknown" || revision !== null || storeRevision !== null;
 }
 
-function failureOf(each: { key: string; list: readonly Operation[]; search: Search }): Failure {
-  const placed = each.search.longest.map((id) => each.list[id] as Operation);
-  return { key: each.key, operations: each.list, placed };
+function nameOf({ names }: Group): string {
+  return names.join(", ");
+}
+
+function failureOf({ key, group, search }: Searched): Failure {
+  const operationOf = (id: number) => group.tasks[id]?.operation as AnyOperation;
+  const operations = [...new Set(group.tasks.map(({ operation }) => operation))];
+  return { key, operations, placed: search.longest.map(operationOf) };
 }

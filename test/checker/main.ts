@@ -4,8 +4,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { HistoryError, type Operation, readHistory } from "./history.ts";
-import { checkHistory, type Failure } from "./linearizable.ts";
+import type { AnyOperation } from "./history.ts";
+import { checkHistory, type Failure, type Verdict } from "./linearizable.ts";
+import { HistoryError, readHistory } from "./read-history.ts";
 import { describe, timeline } from "./timeline.ts";
 import { checkWitness } from "./witness.ts";
 
@@ -15,9 +16,11 @@ const EXIT = { ok: 0, illegal: 1, unknown: 2 } as const;
 interface Report {
   readonly verdict: keyof typeof EXIT;
   readonly operations: number;
+  /** Which checks have looked at all of it, and what only one of them has. */
+  readonly covered: string;
   /** What is wrong, or undecided. */
   readonly what?: string;
-  readonly involved?: readonly Operation[];
+  readonly involved?: readonly AnyOperation[];
 }
 
 const usage = "usage: check-history FILE [--html PAGE] [--ignore-revisions] [--seconds N]";
@@ -46,33 +49,40 @@ function main(): void {
 }
 
 function check(
-  operations: readonly Operation[],
+  operations: readonly AnyOperation[],
   { ignoreRevisions, seconds }: { ignoreRevisions: boolean; seconds: number },
 ): { readonly report: Report; readonly failure: Failure | null } {
-  const count = operations.length;
   const contradiction = ignoreRevisions ? null : checkWitness(operations);
   const stepsMax = seconds * STEPS_A_SECOND;
   const result = checkHistory(operations, { ignoreRevisions, stepsMax });
+  const covered = coverage(result, ignoreRevisions);
+  const about = { operations: operations.length, covered };
   if (result.verdict === "illegal") {
     const { failure } = result;
     const what = contradiction?.what ?? `no order explains the answers about ${failure.key}`;
     const involved = contradiction?.operations ?? stuck(failure);
-    return { report: { verdict: "illegal", operations: count, what, involved }, failure };
+    return { report: { ...about, verdict: "illegal", what, involved }, failure };
   }
   if (contradiction !== null) {
     const { what, operations: involved } = contradiction;
-    return { report: { verdict: "illegal", operations: count, what, involved }, failure: null };
+    return { report: { ...about, verdict: "illegal", what, involved }, failure: null };
   }
-  if (result.verdict === "ok") {
-    return { report: { verdict: "ok", operations: count }, failure: null };
-  }
+  if (result.verdict === "ok") return { report: { ...about, verdict: "ok" }, failure: null };
   const { keys } = result;
   const what = `given up on ${keys.length} keys, such as ${keys[0]}: allow more --seconds`;
-  return { report: { verdict: "unknown", operations: count, what }, failure: null };
+  return { report: { ...about, verdict: "unknown", what }, failure: null };
+}
+
+function coverage(result: Verdict, ignoreRevisions: boolean): string {
+  if (ignoreRevisions) return "search, without revisions";
+  if (result.verdict !== "ok") return "witness, and search as far as it came";
+  const { leftToWitness = [] } = result;
+  const without = leftToWitness.length === 0 ? "" : ` but for ${leftToWitness.join("; ")}`;
+  return `witness, and search${without}`;
 }
 
 /** The first operations that could not be placed. */
-function stuck({ operations, placed }: Failure): readonly Operation[] {
+function stuck({ operations, placed }: Failure): readonly AnyOperation[] {
   const explained = new Set(placed);
   const left = operations.filter((each) => !explained.has(each) && each.outcome !== "unknown");
   return left.slice(0, 3);
@@ -84,13 +94,15 @@ function tell(report: Report): void {
     process.stdout.write(`${JSON.stringify(report)}\n`);
     return;
   }
-  const { verdict, operations, what, involved = [] } = report;
+  const { verdict, operations, covered, what, involved = [] } = report;
   const headline = { ok: "linearizable", illegal: "NOT linearizable", unknown: "no verdict" };
-  process.stdout.write(`${headline[verdict]}: ${operations} operations\n`);
+  process.stdout.write(`${headline[verdict]}: ${operations} operations, by ${covered}\n`);
   if (what !== undefined) process.stdout.write(`${what}\n`);
   for (const operation of involved) {
-    const { client, key, call, return: end } = operation;
-    process.stdout.write(`  ${client} ${key} [${call}, ${end ?? "…"}] ${describe(operation)}\n`);
+    const { client, call, return: end } = operation;
+    const key = "key" in operation ? ` ${operation.key}` : "";
+    const time = `[${call}, ${end ?? "…"}]`;
+    process.stdout.write(`  ${client}${key} ${time} ${describe(operation)}\n`);
   }
 }
 

@@ -1,57 +1,93 @@
-/** The truth about one key: a value with a version, put and deleted, also on condition. */
-import type { Operation } from "./history.ts";
+/** The truth about one key: a value with a version, put, counted, deleted and compared. */
+import type { StepOut } from "./history.ts";
 
 /** What a key is. Version 0 means that it is not there. */
 export interface KeyState {
   readonly value: string | null;
   readonly version: number;
-  /** Of its last change; null: not known. */
+  /** Of its last change, and of the one that made it; null: not known. */
+  readonly revision: number | null;
+  readonly created: number | null;
+  /** The lease that it goes with. */
+  readonly lease: string | null;
+}
+
+export const ABSENT: KeyState = {
+  value: null,
+  version: 0,
+  revision: null,
+  created: null,
+  lease: null,
+};
+
+/** What is compared, whichever key it is of. */
+export interface Comparison {
+  readonly target: "version" | "createRevision" | "modRevision" | "value";
+  readonly relation: "=" | "!=" | "<" | ">";
+  readonly to: number | string;
+}
+
+/** A change of a key, which the answer tells of, under a revision that may be unknown. */
+export interface Change {
+  readonly told: StepOut | null;
   readonly revision: number | null;
 }
 
-export const ABSENT: KeyState = { value: null, version: 0, revision: null };
-
-/**
- * The key after the operation, if it may take effect on a key like this one with the answer that
- * was given; null if it may not. Revisions are compared where both sides know one.
- */
-export function step(state: KeyState, operation: Operation): KeyState | null {
-  const { outcome } = operation;
-  if (outcome === "failed") return null;
-  if (outcome === "refused") return holds(state, operation) ? null : reads(state, operation);
-  if (operation.op === "get") return reads(state, operation);
-  if (!holds(state, operation)) return outcome === "unknown" ? state : null;
-  return operation.op === "put" ? afterPut(state, operation) : afterDelete(state, operation);
-}
-
-/** Whether the states can be told apart by nothing that follows. */
-export function identity({ value, version, revision }: KeyState): string {
-  return `${version} ${revision} ${value ?? ""}`;
-}
-
-function holds({ version }: KeyState, { in: { ifVersion } }: Operation): boolean {
-  return ifVersion === undefined || ifVersion === version;
-}
-
 /** The state as the answer says it is, and with the revision that it tells; or null. */
-function reads(state: KeyState, { out }: Operation): KeyState | null {
-  if (out === undefined || out.version !== state.version) return null;
-  if (out.value !== undefined && out.value !== state.value) return null;
-  if (state.version === 0 || out.revision === undefined) return state;
-  if (state.revision !== null && state.revision !== out.revision) return null;
-  return { ...state, revision: out.revision };
+export function agreed(state: KeyState, told: StepOut): KeyState | null {
+  if (told.version !== undefined && told.version !== state.version) return null;
+  if (told.value !== undefined && told.value !== state.value) return null;
+  if (state.version === 0 || told.revision === undefined) return state;
+  if (state.revision === null) return { ...state, revision: told.revision };
+  return state.revision === told.revision ? state : null;
 }
 
-function afterPut(state: KeyState, { in: { value = "" }, out }: Operation): KeyState | null {
+/** Null: a put cannot make of this key what was told. */
+export function afterPut(
+  state: KeyState,
+  { value, lease }: Pick<KeyState, "value" | "lease">,
+  { told, revision }: Change,
+): KeyState | null {
   const version = state.version + 1;
-  if (out !== undefined && out.version !== version) return null;
-  const revision = out?.revision ?? null;
-  if (revision !== null && state.revision !== null && revision <= state.revision) return null;
-  return { value, version, revision };
+  if (told?.version !== undefined && told.version !== version) return null;
+  if (revision !== null && state.revision !== null && revision < state.revision) return null;
+  const created = version === 1 ? revision : state.created;
+  return { value, version, revision, created, lease };
 }
 
-function afterDelete(state: KeyState, { out }: Operation): KeyState | null {
-  const deleted = state.version > 0 ? 1 : 0;
-  if (out?.deleted !== undefined && out.deleted !== deleted) return null;
-  return ABSENT;
+/** Null: the key does not hold a number, or not the one that leads to what was told. */
+export function afterIncrement(state: KeyState, by: number, change: Change): KeyState | null {
+  const text = state.version === 0 ? "0" : (state.value ?? "");
+  if (!/^(0|-?[1-9]\d*)$/.test(text)) return null;
+  const value = String(Number(text) + by);
+  const { told } = change;
+  if (told?.value !== undefined && told.value !== value) return null;
+  return afterPut(state, { value, lease: state.lease }, change);
+}
+
+/** Null: that depends on a revision that is not known. */
+export function holds(state: KeyState, { target, relation, to }: Comparison): boolean | null {
+  if (target === "value") return state.version > 0 && relates(state.value ?? "", relation, to);
+  if (target === "version") return relates(state.version, relation, to);
+  const revision = target === "modRevision" ? state.revision : state.created;
+  if (state.version === 0) return relates(0, relation, to);
+  return revision === null ? null : relates(revision, relation, to);
+}
+
+function relates(a: number | string, relation: Comparison["relation"], b: number | string) {
+  switch (relation) {
+    case "=":
+      return a === b;
+    case "!=":
+      return a !== b;
+    case "<":
+      return a < b;
+    case ">":
+      return a > b;
+  }
+}
+
+/** Equal where two states can be told apart by nothing that follows. */
+export function identity({ value, version, revision, created, lease }: KeyState): string {
+  return `${version} ${revision} ${created} ${lease} ${value?.length} ${value}`;
 }

@@ -1,9 +1,9 @@
 /**
- * The search for an order of the operations on one key that explains all answers (Wing and Gong,
+ * The search for an order of the operations on some keys that explains all answers (Wing and Gong,
  * with Lowe's memory of what was tried). It can be stopped after some steps and be gone on with.
  */
-import { ABSENT, identity, type KeyState, step } from "./model.ts";
-import type { Operation } from "./history.ts";
+import { carryOut, emptyStore, storeIdentity, type StoreState } from "./store.ts";
+import type { Task } from "./task.ts";
 
 /** A call or the return that belongs to it, in a list ordered by time. */
 interface Event {
@@ -16,7 +16,7 @@ interface Event {
 
 interface Placed {
   readonly call: Event;
-  readonly before: KeyState;
+  readonly before: StoreState;
 }
 
 /** One operation more was placed, or the last one was taken back, or the search is over. */
@@ -25,21 +25,22 @@ export class Search {
   longest: number[] = [];
   /** How many states and sets of placed operations are remembered. */
   remembered = 0;
-  private readonly operations: readonly Operation[];
+  private readonly tasks: readonly Task[];
   private readonly head: Event = { id: -1, match: null, prev: null, next: null };
   private readonly placed: Placed[] = [];
   private readonly bits: Uint32Array;
   private readonly seen = new Map<string, Uint32Array[]>();
-  private state = ABSENT;
+  private state: StoreState;
   private at: Event | null;
   /** Operations that must be placed; those of unknown outcome need not be. */
   private open: number;
 
-  /** `operations` are those of one key, none of them `failed`. */
-  constructor(operations: readonly Operation[]) {
-    this.operations = operations;
-    this.bits = new Uint32Array(Math.ceil(operations.length / 32));
-    this.open = operations.filter(({ outcome }) => outcome !== "unknown").length;
+  /** All tasks on so many keys. */
+  constructor(tasks: readonly Task[], keys: number) {
+    this.tasks = tasks;
+    this.state = emptyStore(keys);
+    this.bits = new Uint32Array(Math.ceil(tasks.length / 32));
+    this.open = tasks.filter(({ operation }) => operation.outcome !== "unknown").length;
     this.link();
     this.at = this.head.next;
   }
@@ -56,15 +57,15 @@ export class Search {
   }
 
   private tryCall(call: Event, end: Event): void {
-    const operation = this.operations[call.id] as Operation;
-    const after = step(this.state, operation);
+    const task = this.tasks[call.id] as Task;
+    const after = carryOut(this.state, task);
     if (after === null || !this.isNew(call.id, after)) {
       this.at = call.next;
       return;
     }
     this.placed.push({ call, before: this.state });
     this.state = after;
-    if (operation.outcome !== "unknown") this.open--;
+    if (task.operation.outcome !== "unknown") this.open--;
     unlink(call);
     unlink(end);
     if (this.placed.length > this.longest.length) this.longest = this.placed.map((p) => p.call.id);
@@ -77,7 +78,7 @@ export class Search {
     if (last === undefined) return false;
     const { call, before } = last;
     this.state = before;
-    if (this.operations[call.id]?.outcome !== "unknown") this.open++;
+    if (this.tasks[call.id]?.operation.outcome !== "unknown") this.open++;
     this.flip(call.id);
     if (call.match !== null) relink(call.match);
     relink(call);
@@ -86,9 +87,9 @@ export class Search {
   }
 
   /** Whether this set of operations has not led to this state before. Then it is remembered. */
-  private isNew(id: number, state: KeyState): boolean {
+  private isNew(id: number, state: StoreState): boolean {
     this.flip(id);
-    const name = `${this.hash()} ${identity(state)}`;
+    const name = `${this.hash()} ${storeIdentity(state)}`;
     const sets = this.seen.get(name);
     const isKnown = sets?.some((set) => equal(set, this.bits)) ?? false;
     if (isKnown) {
@@ -114,7 +115,7 @@ export class Search {
 
   /** By time; at one moment calls come first, as what touches is concurrent. */
   private link(): void {
-    const moments = this.operations.flatMap((operation, id) => {
+    const moments = this.tasks.flatMap(({ operation }, id) => {
       const end: Event = { id, match: null, prev: null, next: null };
       const call: Event = { id, match: end, prev: null, next: null };
       const endAt = operation.return ?? Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
 /** Makes a failing history small: operations are left out as long as it still fails. */
-import type { Operation } from "./history.ts";
+import type { AnyOperation } from "./history.ts";
 
 /** How often `fails` is asked, at most: each may take as long as the check of the whole. */
 const QUESTIONS_MAX = 2_000;
@@ -9,9 +9,9 @@ const QUESTIONS_MAX = 2_000;
  * makes a history fail for another reason, so `fails` must look for the same kind of failure.
  */
 export function shrink(
-  operations: readonly Operation[],
-  fails: (operations: readonly Operation[]) => boolean,
-): readonly Operation[] {
+  operations: readonly AnyOperation[],
+  fails: (operations: readonly AnyOperation[]) => boolean,
+): readonly AnyOperation[] {
   let kept = operations;
   let questions = 0;
   for (let size = Math.ceil(kept.length / 2); size >= 1; size = Math.floor(size / 2)) {

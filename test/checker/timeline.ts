@@ -1,6 +1,6 @@
 /** A failing history as a page: who did what when, and what nobody can explain. */
 import type { Failure } from "./linearizable.ts";
-import type { Operation } from "./history.ts";
+import type { AnyOperation, Operation, TxnOperation, TxnStep } from "./history.ts";
 
 const WIDTH = 1_600;
 const LANE = 26;
@@ -40,7 +40,7 @@ their places); what is red could not. Dashed: the outcome is unknown.</p>
 `;
 }
 
-function windowOf(operations: readonly Operation[], placed: readonly Operation[]) {
+function windowOf(operations: readonly AnyOperation[], placed: readonly AnyOperation[]) {
   const explained = new Set(placed);
   const stuck = operations.findIndex(
     (operation) => !explained.has(operation) && operation.outcome !== "unknown",
@@ -50,9 +50,9 @@ function windowOf(operations: readonly Operation[], placed: readonly Operation[]
 }
 
 function bar(
-  operation: Operation,
+  operation: AnyOperation,
   at: { readonly x: number; readonly y: number; readonly width: number },
-  order: ReadonlyMap<Operation, number>,
+  order: ReadonlyMap<AnyOperation, number>,
 ): string {
   const place = order.get(operation);
   const kind =
@@ -67,13 +67,54 @@ function bar(
 }
 
 /** In a few characters: `put b if 3 → 4`. */
-export function describe({ op, in: input, outcome, out }: Operation): string {
-  const what = input.value === undefined ? op : `${op} ${input.value.slice(0, 12)}`;
+export function describe(operation: AnyOperation): string {
+  switch (operation.op) {
+    case "txn":
+      return describeTxn(operation);
+    case "expire":
+      return `expire ${operation.in.lease}`;
+    case "range": {
+      const { in: input, out, outcome } = operation;
+      const what = `range ${input.prefix ?? input.keys?.join()}`;
+      const limit = input.limit === undefined ? "" : ` of ${input.limit}`;
+      const at = input.at === undefined ? "" : ` at ${input.at}`;
+      const items = out?.items.map(({ key, version, value }) => `${key}:${version} ${value}`);
+      return `${what}${limit}${at} → ${items?.join(", ") ?? outcome}`;
+    }
+    case "get":
+    case "put":
+    case "delete":
+    case "increment":
+      return describeKeyed(operation);
+  }
+}
+
+function describeKeyed({ op, in: input, outcome, out }: Operation): string {
+  const argument = input.value?.slice(0, 12) ?? input.by;
+  const what = argument === undefined ? op : `${op} ${argument}`;
   const condition = input.ifVersion === undefined ? "" : ` if ${input.ifVersion}`;
   if (out === undefined) return `${what}${condition} → ${outcome}`;
-  const value = op === "get" ? ` ${out.value === null ? "nothing" : out.value}` : "";
+  const isTold = op === "get" || op === "increment";
+  const value = isTold ? ` ${out.value === null ? "nothing" : out.value}` : "";
   const refused = outcome === "refused" ? "refused, " : "";
   return `${what}${condition} → ${refused}${out.version}${value}`;
+}
+
+function describeTxn({ in: input, outcome, out }: TxnOperation): string {
+  const compares = input.compare.map(({ key, target, relation, to }) => {
+    return `${key} ${target} ${relation} ${to}`;
+  });
+  const condition = compares.length === 0 ? "" : `if ${compares.join(" & ")}: `;
+  const steps = (list: readonly TxnStep[]) => list.map(describeStep).join(", ");
+  if (out === undefined) return `${condition}${steps(input.success)} → ${outcome}`;
+  const done = steps(out.succeeded ? input.success : input.failure);
+  return `${condition}${out.succeeded ? "" : "no: "}${done} → ${JSON.stringify(out.results)}`;
+}
+
+function describeStep(step: TxnStep): string {
+  if (step.op === "deletePrefix") return `delete ${step.prefix}*`;
+  const argument = step.op === "put" ? step.value.slice(0, 12) : "";
+  return `${step.op} ${step.key}${argument === "" ? "" : ` ${argument}`}`;
 }
 
 function escape(text: string): string {

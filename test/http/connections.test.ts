@@ -1,4 +1,6 @@
 /** Below requests: what is no HTTP, comes too slowly, or too often. */
+import { once } from "node:events";
+import { connect as dial } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Lab, LabNode } from "../service/lab.ts";
 import { keyFor } from "../service/lab.ts";
@@ -144,7 +146,7 @@ describe("a body that is cut off", () => {
 
 describe("a whole request before something that is none", () => {
   test("gets its own answer, or none: never that of the other (X9)", async () => {
-    const put = vi.spyOn(node.service, "put").mockReturnValueOnce(new Promise(() => {}));
+    const put = vi.spyOn(node.service, "write").mockReturnValueOnce(new Promise(() => {}));
     const connection = await connect();
     const body = '{"value":"v"}';
     connection.send(`${PUT_HEAD}content-length: ${body.length}\r\n\r\n${body}`);
@@ -207,14 +209,56 @@ describe("what comes slowly", () => {
 describe("what comes too often", () => {
   test("connections of one address", async () => {
     for (let at = 0; at < LIMITS.connectionsPerAddressMax; at++) await connect();
+    const { revision } = node.store;
     const refused = await connect();
-    expect(await refused.untilClosed()).toBe("");
+    refused.send(`${PUT_HEAD}content-length: 13\r\n\r\n{"value":"no"}`);
+    const text = await refused.untilClosed();
+    expect(errorIn(text)).toEqual({ status: 503, code: "OVERLOADED", outcome: "not_applied" });
+    expect(text).toMatch(/retry-after: 1\r\n/i);
+    expect(text).toMatch(/connection: close\r\n/i);
+    expect(text).toContain("this address has as many connections");
+    // What comes over it is not even looked at.
+    expect(node.store.revision).toBe(revision);
     connections.pop();
     connections.pop()?.destroy();
     await vi.waitFor(async () => expect(await connectionsNow()).toBe(5));
     const connection = await connect();
     connection.send("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     expect(await connection.untilClosed()).toMatch(/200 OK/);
+  });
+
+  test("connections in all: each beyond is told why, and there is room again", async () => {
+    const small = await Site.alone({ limits: { connectionsMax: 2 } });
+    try {
+      const kept = [await small.site.connect(), await small.site.connect()];
+      for (let round = 0; round < 3; round++) {
+        const text = await (await small.site.connect()).untilClosed();
+        expect(errorIn(text)).toMatchObject({ status: 503, code: "OVERLOADED" });
+        expect(text).toContain("this node has as many connections");
+      }
+      kept[0]?.destroy();
+      await vi.waitFor(async () => {
+        expect((await small.site.askOverTcp("/livez")).status).toBe(200);
+      });
+      kept[1]?.destroy();
+    } finally {
+      await small.site.close();
+      await small.lab.close();
+    }
+  });
+
+  test("who is refused, and does not go, is not kept for long", async () => {
+    for (let at = 0; at < LIMITS.connectionsPerAddressMax; at++) await connect();
+    const about = { port: await site.listen(), host: "127.0.0.1", allowHalfOpen: true };
+    const stubborn = dial(about);
+    stubborn.on("error", () => {}); // A reset is an end, too.
+    stubborn.resume();
+    await once(stubborn, "end");
+    for (const connection of connections.splice(0)) connection.destroy();
+    const began = performance.now();
+    await vi.waitFor(() => expect(connectionsNow()).resolves.toBe(0), 5_000);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    stubborn.destroy();
   });
 
   test("requests on one connection: the last one closes it", async () => {

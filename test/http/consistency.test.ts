@@ -26,9 +26,9 @@ function put(value: string, url = "/keys/k/", more: Question = {}): Promise<Repl
   return site.ask(url, { method: "PUT", body: { value }, ...more });
 }
 
-async function cutOff(): Promise<void> {
-  lab.cut(follower.id);
-  await vi.waitFor(() => expect(follower.service.leadership.leader).toBeNull(), 5_000);
+async function cutOff(node = follower): Promise<void> {
+  lab.cut(node.id);
+  await vi.waitFor(() => expect(node.service.leadership.leader).toBeNull(), 5_000);
 }
 
 describe("any node", () => {
@@ -75,6 +75,35 @@ describe("consistency=stale", () => {
     expect(reply.headers["retry-after"]).toBe("1");
   });
 
+  test("an ex-leader answers as a follower does (section 4)", async () => {
+    await put("v");
+    const there = new Site(leader.id);
+    there.holder.serve(leader.service);
+    await cutOff(leader);
+    const read = await there.ask("/keys/k/?consistency=stale&max_stale=60s");
+    expect(read).toMatchObject({ status: 200, text: '{"value":"v"}' });
+    // It has led until it had heard nobody for as long as an election takes.
+    expect(Number(read.headers["quorate-last-contact-ms"])).toBeGreaterThan(50);
+    expect(Number(read.headers["quorate-last-contact-ms"])).toBeLessThan(10_000);
+    const late = await there.ask("/keys/k/?consistency=stale&max_stale=50ms");
+    expect(failureIn(late)).toMatchObject({ status: 503, code: "TOO_STALE" });
+    await there.close();
+  });
+
+  test.each([
+    ["/keys/none/?strict&", 404],
+    ["/v1/kv/none?", 404],
+    ["/v1/kv?prefix=none&since=0&wait=1ms&", 304],
+  ])("%s says so, too, where there is nothing (section 1)", async (url, status) => {
+    const reply = await site.ask(`${url}consistency=stale`);
+    expect(reply.status).toBe(status);
+    expect(reply.headers["quorate-consistency"]).toBe("stale");
+    expect(Number(reply.headers["quorate-last-contact-ms"])).toBeLessThan(1_000);
+    const fresh = await site.ask(url);
+    expect(fresh.status).toBe(status);
+    expect(fresh.headers).not.toHaveProperty("quorate-last-contact-ms");
+  });
+
   test("max_stale without it is a mistake", async () => {
     const reply = await site.ask("/keys/k/?max_stale=5s");
     expect(failureIn(reply)).toMatchObject({ status: 400, code: "INVALID_PARAM" });
@@ -83,8 +112,9 @@ describe("consistency=stale", () => {
 
 describe("min_revision", () => {
   test("waits until the node has it", async () => {
-    const { revision } = await leader.service.put(
+    const { revision } = await leader.service.write(
       {
+        type: "put",
         key: "k" as never,
         value: new TextEncoder().encode("v"),
         conditions: [],
@@ -177,9 +207,57 @@ describe("Quorate-Forward: never", () => {
     await there.close();
   });
 
-  test("without a leader there is nowhere to go", async () => {
+  const needLeader = [
+    { method: "PUT", url: "/keys/k/?", body: { value: "v" } },
+    { method: "DELETE", url: "/v1/kv?prefix=k&" },
+    { method: "GET", url: "/v1/kv/k?" },
+    { method: "GET", url: "/v1/kv?prefix=k&" },
+    { method: "POST", url: "/v1/locks/k?", body: { ttl: 30 } },
+    { method: "DELETE", url: "/v1/leases/7?" },
+  ] as const;
+  const askAll = (at: Site, timeout: string) =>
+    needLeader.map(({ url, ...question }) =>
+      at.ask(`${url}timeout=${timeout}`, { ...question, headers }),
+    );
+
+  test("without a leader a request waits for one until its timeout (section 7)", async () => {
     await cutOff();
-    const reply = await put("v", "/keys/k/", { headers });
-    expect(failureIn(reply)).toEqual({ status: 503, code: "NO_LEADER", outcome: "not_applied" });
+    const began = performance.now();
+    for (const reply of await Promise.all(askAll(site, "200ms"))) {
+      expect(failureIn(reply)).toEqual({ status: 503, code: "NO_LEADER", outcome: "not_applied" });
+    }
+    expect(performance.now() - began).toBeGreaterThan(195);
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  test("and is told where to go when there is one again (section 7)", async () => {
+    await cutOff();
+    let answered = 0;
+    const waiting = askAll(site, "30s").map((asked) => asked.finally(() => (answered += 1)));
+    expect(failureIn(await put("v", "/keys/o/?timeout=50ms")).code).toBe("NO_LEADER");
+    expect(answered).toBe(0);
+    lab.heal();
+    for (const reply of await Promise.all(waiting)) {
+      expect(reply.status).toBe(307);
+      expect(reply.headers["location"]).toMatch(/^http:\/\/n[123]\.test:4001\/.*timeout=30s$/);
+    }
+  });
+
+  test("of nodes that wait for a leader, the one that becomes it serves the request", async () => {
+    const sites = lab.nodes.map(({ id, service }) => {
+      const there = new Site(id);
+      there.holder.serve(service);
+      return there;
+    });
+    for (const { id } of lab.nodes) lab.cut(id);
+    await vi.waitFor(() => {
+      for (const { service } of lab.nodes) expect(service.leadership.leader).toBeNull();
+    }, 5_000);
+    const question = { method: "PUT", body: { value: "v" }, headers } as const;
+    const waiting = sites.map((there) => there.ask("/keys/k/?timeout=30s", question));
+    lab.heal();
+    const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+    expect(statuses.sort((a, b) => a - b)).toEqual([200, 307, 307]);
+    for (const there of sites) await there.close();
   });
 });

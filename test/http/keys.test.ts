@@ -121,11 +121,6 @@ describe("reading", () => {
     await site.ask(path.replace("/keys/", "/v1/kv/"), { method: "PUT", headers, body });
     expect(failureIn(await site.ask(path))).toMatchObject({ status: 406, code: "NOT_ACCEPTABLE" });
   });
-
-  test("a client that wants events is told that there are none", async () => {
-    const reply = await site.ask(path, { headers: { accept: "text/event-stream" } });
-    expect(failureIn(reply)).toMatchObject({ status: 406, code: "NOT_ACCEPTABLE" });
-  });
 });
 
 describe("writing", () => {

@@ -70,6 +70,23 @@ describe("writing", () => {
     expect(await bodyOf(put({ value: "c" }, "?prev=false"))).not.toHaveProperty("prev");
   });
 
+  test("a replay has no prev, which would say that the key is new (section 3)", async () => {
+    const ask = (method: "PUT" | "DELETE") =>
+      site.ask(`${path}?prev`, {
+        method,
+        headers: { "idempotency-key": `${key}-${method}` },
+        ...(method === "PUT" && { body: { value: "b" } }),
+      });
+    await put({ value: "a" });
+    for (const method of ["PUT", "DELETE"] as const) {
+      const first = await bodyOf(ask(method));
+      const { prev, ...rest } = first;
+      expect(prev).toMatchObject({ value: method === "PUT" ? "a" : "b" });
+      const again = await bodyOf(ask(method));
+      expect(again).toEqual(rest);
+    }
+  });
+
   test.each([
     ["utf8", "text", "text", "utf8"],
     ["base64", "dGV4dA==", "text", "utf8"],

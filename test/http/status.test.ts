@@ -133,7 +133,7 @@ describe("a node that is told to stop", () => {
 
   test("finishes what is under way", async () => {
     site.holder.serve(node.service);
-    const put = vi.spyOn(node.service, "put");
+    const put = vi.spyOn(node.service, "write");
     const write = site.ask("/keys/k/", { method: "PUT", body: { value: "v" } });
     await vi.waitFor(() => expect(put).toHaveBeenCalled());
     site.holder.stop();

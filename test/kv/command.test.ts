@@ -5,12 +5,17 @@ import { AssertionError } from "../../src/lib/assert.ts";
 import { MalformedError } from "../../src/lib/bytes.ts";
 import {
   type Command,
+  type Compact,
   type Condition,
   CONDITIONS_MAX,
   decodeCommand,
   encodeCommand,
+  LEASES_MAX,
 } from "../../src/kv/command.ts";
-import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../../src/kv/key.ts";
+import { type Key, KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../../src/kv/key.ts";
+import type { Operation, Txn } from "../../src/kv/operation.ts";
+import { malformation } from "../../src/kv/txn.ts";
+import { commandOf, someLeases } from "./commands.ts";
 import { compact, del, isMalformed, key, put } from "./fixtures.ts";
 
 const revision = fc.maxSafeNat();
@@ -25,10 +30,22 @@ const change = {
   conditions: fc.array(condition, { maxLength: CONDITIONS_MAX }),
   returnPrevious: fc.boolean(),
 };
-const command: fc.Arbitrary<Command> = fc.oneof(
-  fc.record({ type: fc.constant("put" as const), value: fc.uint8Array(), ...change }),
-  fc.record({ type: fc.constant("delete" as const), ...change }),
-  fc.record({ type: fc.constant("compact" as const), revision }),
+
+/** A command of any kind; with what operation.ts tells of transactions. */
+const command = commandOf(
+  fc.oneof(
+    fc.record(
+      {
+        type: fc.constant("put" as const),
+        value: fc.uint8Array(),
+        lease: fc.oneof(...someLeases),
+        ...change,
+      },
+      { requiredKeys: ["type", "value", "key", "conditions", "returnPrevious"] },
+    ),
+    fc.record({ type: fc.constant("delete" as const), ...change }),
+    fc.record({ type: fc.constant("compact" as const), revision }),
+  ),
 );
 
 test("what is encoded is what is decoded", () => {
@@ -72,6 +89,59 @@ test("a part of a command, or more than one, is none", () => {
   );
 });
 
+const GET = {
+  type: "get",
+  key: key(""),
+  end: null,
+  limit: 0,
+  keysOnly: false,
+  countOnly: false,
+} as const;
+const putOf = (name: string): Operation => {
+  const lease = { kind: "none" } as const;
+  return { type: "put", key: key(name), value: new Uint8Array(), lease, returnPrevious: false };
+};
+const delOf = (name: string, end: Key | null | "single"): Operation => {
+  return { type: "delete", key: key(name), end, returnPrevious: false };
+};
+const incrementOf = (name: string): Operation => {
+  return { type: "increment", key: key(name), by: 1, initial: 0 };
+};
+const txn = (success: readonly Operation[], failure: readonly Operation[] = []) => {
+  return { type: "txn", compares: [], success, failure } as const;
+};
+/** So many transactions in one. */
+const nested = (depth: number): ReturnType<typeof txn> => {
+  return depth === 0 ? txn([GET]) : txn([nested(depth - 1)]);
+};
+const once = (name: string): Command => ({
+  type: "once",
+  key: name,
+  command: compact(1) as Compact,
+});
+
+test.each<[string, boolean, Txn]>([
+  ["one key put twice", false, txn([putOf("k"), putOf("k")])],
+  ["put and incremented", false, txn([putOf("k"), incrementOf("k")])],
+  ["put and deleted", false, txn([putOf("k"), delOf("k", "single")])],
+  ["deleted with all, then put", false, txn([delOf("", null), putOf("k")])],
+  ["put, and deleted with its range", false, txn([putOf("k"), delOf("a", key("l"))])],
+  ["put in a transaction in it too", false, txn([putOf("k"), txn([], [putOf("k")])])],
+  ["in the failure list", false, txn([], [putOf("k"), putOf("k")])],
+  ["deleted in one, put in a later one", false, txn([txn([delOf("k", null)]), txn([putOf("k")])])],
+  ["129 with those within", false, txn([txn(Array.from({ length: 128 }, () => GET))])],
+  ["128 with those within", true, txn([txn(Array.from({ length: 127 }, () => GET))])],
+  ["129 empty ones", false, txn([txn(Array.from({ length: 128 }, () => txn([])))])],
+  ["nine in each other", false, nested(9)],
+  ["eight in each other", true, nested(8)],
+  ["deleted twice", true, txn([delOf("k", null), delOf("k", "single")])],
+  ["put in one list and in the other", true, txn([putOf("k")], [putOf("k")])],
+  ["put, and deleted in the other list within", true, txn([txn([putOf("k")], [delOf("k", null)])])],
+  ["put at the end of a deleted range", true, txn([delOf("a", key("k")), putOf("k")])],
+])("a transaction: %s; well-formed: %s", (_, isFine, given) => {
+  expect(malformation(given) === null).toBe(isFine);
+});
+
 describe("limits", () => {
   const fits = put("k".repeat(KEY_BYTES_MAX), "v".repeat(VALUE_BYTES_MAX));
 
@@ -89,6 +159,16 @@ describe("limits", () => {
       () => del("k", ...Array.from({ length: CONDITIONS_MAX + 1 }, () => exists)),
     ],
     ["a broken number", () => compact(1.5)],
+    [
+      "too many leases",
+      () => ({ type: "renew", ids: Array.from({ length: LEASES_MAX + 1 }, () => 1) }),
+    ],
+    ["an idempotency key with a space", () => once("a b")],
+    ["a long idempotency key", () => once("k".repeat(129))],
+    ["a transaction that is too long", () => txn(Array.from({ length: 129 }, () => GET))],
+    ["a transaction that is too deep", () => nested(9)],
+    ["a put without a key in a transaction", () => txn([putOf("")])],
+    ["a key that is put twice", () => txn([putOf("k"), putOf("k")])],
   ])("%s is a bug of the caller", (_, make) => {
     expect(() => encodeCommand(make())).toThrow(AssertionError);
   });
@@ -98,7 +178,25 @@ describe("limits", () => {
     ["nothing", []],
     ["another format", [2, 3, 1]],
     ["op 0", [1, 0, 1]],
-    ["an op of the future", [1, 4, 1]],
+    ["an op of the future", [1, 11, 1]],
+    ["once of once", [1, 10, 1, 0x6b, 1, 10, 1, 0x6b, 1, 9]],
+    ["once of a renewal", [1, 10, 1, 0x6b, 1, 6, 0]],
+    ["once of an expiry", [1, 10, 1, 0x6b, 1, 8, 0]],
+    ["once of once without end", Array.from({ length: 100_000 }, () => [1, 10, 1, 0x6b]).flat()],
+    ["a lease of no kind", [1, 1, 2, 4, 0, ...k, 0]],
+    ["a lease that is none", [1, 1, 2, 0, 0, ...k, 0]],
+    ["a delete with a lease", [1, 2, 2, 1, 0, ...k]],
+    ["a target of the future", [1, 4, 1, 5, 0, ...k, 0, 0, 0, 0]],
+    ["a relation of the future", [1, 4, 1, 0, 4, ...k, 0, 0, 0, 0]],
+    ["a range of the future", [1, 4, 1, 0, 0, ...k, 3, 0, 0, 0]],
+    ["an operation of the future", [1, 4, 0, 1, 6, 0]],
+    ["an increment by minus zero", [1, 4, 0, 1, 4, ...k, 1, 0, 0, 0, 0]],
+    [
+      "nine transactions in each other",
+      [1, 4, ...Array.from({ length: 9 }, () => [0, 1, 5]).flat()],
+    ],
+    ["a key put twice", [1, 4, 0, 2, 1, 0, 0, ...k, 0, 1, 0, 0, ...k, 0, 0]],
+    ["too many leases", [1, 6, 0x91, 0x4e]],
     ["flags of the future", [1, 2, 2, 0, ...k]],
     ["a condition of the future", [1, 2, 0, 1, 6, ...k]],
     ["too many conditions", [1, 2, 0, 17, ...Array.from({ length: 17 }, () => 4), ...k]],
@@ -118,4 +216,13 @@ test("the bytes stay as they are: nodes of other versions read them", () => {
   ]);
   expect([...encodeCommand(del("k", { type: "absent" }))]).toEqual([1, 2, 1, 1, 5, 1, 0x6b]);
   expect([...encodeCommand(compact(7))]).toEqual([1, 3, 7]);
+  expect([...encodeCommand({ type: "grant", id: 1, ttlMs: 300 })]).toEqual([1, 5, 1, 0xac, 2]);
+  expect([...encodeCommand({ type: "renew", ids: [1, 2] })]).toEqual([1, 6, 2, 1, 2]);
+  expect([...encodeCommand({ type: "revoke", id: 1 })]).toEqual([1, 7, 1]);
+  expect([...encodeCommand({ type: "expire", ids: [3] })]).toEqual([1, 8, 1, 3]);
+  expect([...encodeCommand({ type: "clock" })]).toEqual([1, 9]);
+  expect([...encodeCommand(once("k"))]).toEqual([1, 10, 1, 0x6b, 1, 3, 1]);
+  expect([...encodeCommand(txn([incrementOf("k")]))]).toEqual([
+    1, 4, 0, 1, 4, 1, 0x6b, 0, 1, 0, 0, 0,
+  ]);
 });

@@ -3,7 +3,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AssertionError } from "../../src/lib/assert.ts";
 import { Keyspace } from "../../src/kv/keyspace.ts";
-import { encodeSnapshot, SnapshotReader } from "../../src/kv/snapshot.ts";
+import { Leases } from "../../src/kv/leases.ts";
+import { Remembered } from "../../src/kv/remembered.ts";
+import { encodeSnapshot } from "../../src/kv/snapshot.ts";
+import { SnapshotReader } from "../../src/kv/snapshot-reader.ts";
 import { keyValueOf, type Version } from "../../src/kv/version.ts";
 import { drain, key, shown, sums } from "./fixtures.ts";
 import { Model } from "./model.ts";
@@ -16,8 +19,8 @@ function transact(keyspace: Keyspace, model: Model, ops: readonly Op[]): void {
   const made: { key: string; value: string | null }[] = [];
   for (const [name, value] of ops) {
     const live = keyspace.get(key(name));
-    if (value !== null) keyspace.put(key(name), value, revision);
-    else if (live !== null) keyspace.delete(live, revision);
+    if (value !== null) keyspace.put(key(name), value, { revision, lease: undefined });
+    else if (live !== null) keyspace.delete(live, { revision, expired: false });
     else continue;
     made.push({ key: name, value });
   }
@@ -40,14 +43,16 @@ function changesOf(keyspace: Keyspace): unknown[] {
 
 function encode(keyspace: Keyspace): Uint8Array[] {
   const view = keyspace.freeze();
-  const chunks = drain(encodeSnapshot(view, { time: 0, digest: 0 }));
+  const [leases, replies] = [new Leases().freeze(), new Remembered().freeze()];
+  const fields = { time: 0, digest: 0, nextLease: 1, leases, replies };
+  const chunks = drain(encodeSnapshot(view, fields));
   keyspace.release(view);
   return chunks;
 }
 
 function decode(chunks: readonly Uint8Array[]): Keyspace {
   let found = new Keyspace();
-  const reader = new SnapshotReader((keyspace) => {
+  const reader = new SnapshotReader(({ keyspace }) => {
     found = keyspace;
   });
   for (const chunk of chunks) reader.feed(chunk);

@@ -3,10 +3,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { bytesOf } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/random.ts";
-import { type Command, encodeCommand } from "../../src/kv/command.ts";
+import { type Compact, type Delete, encodeCommand, type Put } from "../../src/kv/command.ts";
 import { type KvResult, KvStore } from "../../src/kv/store.ts";
 import { allAt, chunksOf, del, drain, key, put, restored, shown, sums } from "./fixtures.ts";
 import { Model } from "./model.ts";
+
+type Command = Compact | Delete | Put;
 
 /** Freezing, reading a frozen state, and going on from it: none of that may ever be noticed. */
 type Action =

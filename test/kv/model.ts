@@ -1,6 +1,6 @@
 /** The store as simple as it can be: a list of changes, read through from the start every time. */
 import { byteString } from "../../src/lib/bytes.ts";
-import type { Command, Condition } from "../../src/kv/command.ts";
+import type { Compact, Condition, Delete, Put } from "../../src/kv/command.ts";
 import type { KvRefusal, KvResult } from "../../src/kv/store.ts";
 import { VERSION_BYTES } from "../../src/kv/version.ts";
 
@@ -64,7 +64,7 @@ export class Model {
     return this.allAt(this.revision).reduce((sum, live) => sum + sizeOf(live), 0);
   }
 
-  apply(command: Command): KvResult {
+  apply(command: Compact | Delete | Put): KvResult {
     if (command.type === "compact") return this.compact(command.revision);
     const key: string = command.key;
     const before = this.find(key);

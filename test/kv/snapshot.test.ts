@@ -24,7 +24,10 @@ import {
 const KIB = 1024;
 const BASES = 2;
 const CHANGES = 3;
-const PART = 5;
+const END = 6;
+const LEASES = 4;
+const REPLIES = 5;
+const PART = 7;
 
 /** How many chunks of a frozen state are only pauses. */
 function pausesOf(store: KvStore): number {
@@ -59,7 +62,7 @@ const kindOf = (chunk: Uint8Array | undefined) => chunk?.[0];
 
 test("the sample has chunks of every kind, and several", () => {
   const kinds = chunks.map(kindOf);
-  expect([kinds.at(0), kinds.at(-1)]).toEqual([1, 4]);
+  expect([kinds.at(0), kinds.at(-1)]).toEqual([1, END]);
   for (const kind of [BASES, CHANGES, PART]) {
     expect(kinds.filter((each) => each === kind).length).toBeGreaterThan(1);
   }
@@ -227,11 +230,11 @@ describe("what is not a snapshot", () => {
   test("a snapshot that is cut off is noticed", () => {
     for (const at of chunks.keys()) expect(feedAll(chunks.slice(0, at))).toBe(true);
     const last = chunks.length - 1;
-    expect(feedAll([...chunks.slice(0, last), new Uint8Array([4])])).toBe(true);
+    expect(feedAll([...chunks.slice(0, last), new Uint8Array([END])])).toBe(true);
   });
 
   test("something more is noticed", () => {
-    for (const kind of [0, 1, 2, 3, 4, 5, 6, 255]) {
+    for (const kind of [0, 1, 2, 3, 4, 5, 6, 7, 8, 255]) {
       const more = new Uint8Array([kind]);
       expect(feedAll([...chunks, more]), `kind ${kind} at the end`).toBe(true);
       expect(feedAll([more, ...chunks]), `kind ${kind} at the start`).toBe(true);
@@ -271,7 +274,7 @@ describe("what is not a snapshot", () => {
   });
 
   const [header = new Uint8Array(), end = new Uint8Array()] = chunksOf(new KvStore()).filter(
-    (chunk) => kindOf(chunk) === 1 || kindOf(chunk) === 4,
+    (chunk) => kindOf(chunk) === 1 || kindOf(chunk) === END,
   );
   const chunkOf = (kind: number) =>
     fc.array(fc.integer({ min: 0, max: 6 }), { maxLength: 24 }).map((rest) => {
@@ -279,7 +282,7 @@ describe("what is not a snapshot", () => {
     });
 
   test("made-up chunks never do worse than to be refused", () => {
-    const any = fc.constantFrom(0, BASES, CHANGES, PART, 6).chain(chunkOf);
+    const any = fc.constantFrom(0, BASES, CHANGES, LEASES, REPLIES, PART, 8).chain(chunkOf);
     fc.assert(
       fc.property(fc.array(any, { maxLength: 4 }), (made) => {
         feedAll([header, ...made, end]);
@@ -292,20 +295,28 @@ describe("what is not a snapshot", () => {
     const store = new KvStore();
     store.apply(encodeCommand(put("k", "v")), 300);
     const digest = [24, 16, 8, 0].map((shift) => (store.digest >>> shift) & 0xff);
-    const bytes = [[1, 1, 2, 0, 0xac, 2, ...digest], [BASES], [CHANGES, 2, 1, 0x6b, 1, 0x76]];
-    expect(chunksOf(store).map((chunk) => [...chunk])).toEqual([...bytes, [4, 0, 1]]);
+    const bytes = [[1, 2, 2, 0, 0xac, 2, 1, ...digest], [BASES], [CHANGES, 2, 1, 0x6b, 1, 0x76]];
+    expect(chunksOf(store).map((chunk) => [...chunk])).toEqual([...bytes, [END, 0, 1, 0, 0]]);
   });
 
   test.each<[string, number[][]]>([
     ["an empty chunk", [[]]],
-    ["another format", [[1, 2, 1, 0, 0, 0, 0, 0, 0]]],
-    ["revision 0", [[1, 1, 0, 0, 0, 0, 0, 0, 0]]],
-    ["a compaction in the future", [[1, 1, 1, 2, 0, 0, 0, 0, 0]]],
-    ["a header that is too long", [[1, 1, 1, 0, 0, 0, 0, 0, 0, 0]]],
-    ["a base where there was no past", [[...header], [BASES, 1, 0x6b, 1, 2, 2, 0]]],
+    ["the format before", [[1, 1, 1, 0, 0, 1, 0, 0, 0, 0]]],
+    ["a format of the future", [[1, 3, 1, 0, 0, 1, 0, 0, 0, 0]]],
+    ["revision 0", [[1, 2, 0, 0, 0, 1, 0, 0, 0, 0]]],
+    ["a compaction in the future", [[1, 2, 1, 2, 0, 1, 0, 0, 0, 0]]],
+    ["a lease 0 to come", [[1, 2, 1, 0, 0, 0, 0, 0, 0, 0]]],
+    ["a header that is too long", [[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0]]],
+    ["a base where there was no past", [[...header], [BASES, 1, 0x6b, 1, 2, 2, 0, 0]]],
     ["a delete of a missing key", [[...header], [CHANGES, 3, 1, 0x6b]]],
-    ["an unknown change", [[...header], [CHANGES, 4, 1, 0x6b, 0]]],
+    ["an unknown change", [[...header], [CHANGES, 8, 1, 0x6b, 0]]],
     ["a change at no revision", [[...header], [CHANGES, 0, 1, 0x6b, 0]]],
+    ["a change with lease 0", [[...header], [CHANGES, 6, 1, 0x6b, 0, 0]]],
+    ["a lease 0", [[...header], [LEASES, 0, 1, 1, 0]]],
+    ["leases out of order", [[...header], [LEASES, 2, 1, 1, 0, 1, 1, 1, 0]]],
+    ["a lease that is neither own nor not", [[...header], [LEASES, 1, 1, 1, 2]]],
+    ["a reply under no key", [[...header], [REPLIES, 0, 0, 0, 0, 0, 0, 6, 0, 1, 0, 0, 0, 0]]],
+    ["a reply that is no result", [[...header], [REPLIES, 1, 0x6b, 0, 0, 0, 0, 0, 1, 99]]],
     ["an empty key", [[...header], [CHANGES, 2, 0, 0]]],
     ["a large value without parts", [[...header], [CHANGES, 2, 1, 0x6b, 0x81, 0x80, 2]]],
     ["parts of no value", [[...header], [PART, 1], [CHANGES, 2, 1, 0x6b, 1, 1]]],
@@ -314,6 +325,28 @@ describe("what is not a snapshot", () => {
     const reader = new KvStore().restorer();
     const bytes = pieces.map((piece) => new Uint8Array(piece));
     expect(isMalformed(() => bytes.forEach((chunk) => reader.feed(chunk)))).toBe(true);
+  });
+
+  const key1 = [CHANGES, 6, 1, 0x6b, 1, 0]; // The key k on lease 1.
+  const ofResult = [6, 0, 1, 0, 0, 0, 0]; // Done, at revision 1.
+  const reply = [1, 0x6b, 0, 0, 0, 0, 0, ...ofResult];
+  const header2 = [1, 2, 2, 0, 0, 2, 0, 0, 0, 0];
+  const deep = Array.from({ length: 300_000 }, () => [4, 1, 1]).flat();
+  const deepResult = [0, 1, 0, 0, 0, 1, 1, 1, ...deep];
+
+  test.each<[string, boolean, number[][]]>([
+    ["a key and its lease", true, [header2, key1, [LEASES, 1, 1, 1, 1], [END, 0, 1, 1, 0]]],
+    ["a key without its lease", false, [header2, key1, [END, 0, 1, 0, 0]]],
+    ["a key's own lease without it", false, [[...header], [LEASES, 1, 1, 1, 1], [END, 0, 0, 1, 0]]],
+    ["a reply", true, [[...header], [REPLIES, ...reply], [END, 0, 0, 0, 1]]],
+    ["a reply twice", false, [[...header], [REPLIES, ...reply, ...reply], [END, 0, 0, 0, 2]]],
+    [
+      "a result that is too deep",
+      false,
+      [[...header], [REPLIES, 1, 0x6b, 0, 0, 0, 0, 0, 0xe8, 0xf7, 0x36, ...deepResult]],
+    ],
+  ])("%s: %s", (_, isFine, pieces) => {
+    expect(isMalformed(() => restored(pieces.map((piece) => new Uint8Array(piece))))).toBe(!isFine);
   });
 
   test("the present state stays until a whole one is handed over", () => {

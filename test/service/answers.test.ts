@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 function proposal(value: string): Uint8Array {
-  return encodeCommand({ type: "put", ...putOf("k", value) });
+  return encodeCommand(putOf("k", value));
 }
 
 /** As the follower forwards them. */
@@ -56,7 +56,7 @@ test("what this version cannot apply never gets into the log (U4)", async () => 
 });
 
 test("the leader confirms a read with what is committed by then", async () => {
-  const write = await leader.service.put(putOf("k", "v"), 5_000);
+  const write = await leader.service.write(putOf("k", "v"), 5_000);
   expect(write.ok).toBe(true);
   const { term, committed } = leader.node.status();
   expect(await acceptReadIndex(leader.node)).toEqual({ type: "confirmed", term, index: committed });

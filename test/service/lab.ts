@@ -16,7 +16,8 @@ import { simpleConfiguration } from "../../src/raft/membership.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { NodeId, Term } from "../../src/raft/types.ts";
 import { acceptForward, acceptReadIndex } from "../../src/service/answers.ts";
-import { KvService, type ServiceLimits, serviceLimits } from "../../src/service/kv-service.ts";
+import { KvService } from "../../src/service/kv-service.ts";
+import { type ServiceLimits, serviceLimits } from "../../src/service/limits.ts";
 import { LeaderWatch } from "../../src/service/leader-watch.ts";
 import { nodeClock } from "../../src/service/node-clock.ts";
 import { type NodeDisk, openNodeDisk } from "../../src/storage/node-disk.ts";
@@ -275,7 +276,8 @@ export function bytes(text: string): Uint8Array {
 
 /** A put without conditions. */
 export function putOf(key: string, value: string) {
-  return { key: keyFor(key), value: bytes(value), conditions: [], returnPrevious: false };
+  const change = { key: keyFor(key), value: bytes(value), conditions: [], returnPrevious: false };
+  return { type: "put", ...change } as const;
 }
 
 export function linearizable(timeoutMs = 5_000) {

@@ -32,7 +32,7 @@ describe("linearizable", () => {
     for (let round = 0; round < 5; round++) {
       for (const writer of lab.nodes) {
         const value = `${writer.id}-${round}`;
-        await writer.service.put(putOf("k", value), TIMEOUT_MS);
+        await writer.service.write(putOf("k", value), TIMEOUT_MS);
         const seen = await Promise.all(lab.nodes.map((node) => read(node, linearizable())));
         expect(seen.map((reading) => reading.value)).toEqual([value, value, value]);
       }
@@ -65,11 +65,11 @@ describe("linearizable", () => {
   test("a deposed leader does not answer from its own state (R1)", async () => {
     await start();
     const old = await lab.leader();
-    await old.service.put(putOf("k", "old"), TIMEOUT_MS);
+    await old.service.write(putOf("k", "old"), TIMEOUT_MS);
     lab.cut(old.id);
     const isRead = read(old, linearizable(10_000));
     const next = await lab.leader();
-    await next.service.put(putOf("k", "new"), TIMEOUT_MS);
+    await next.service.write(putOf("k", "new"), TIMEOUT_MS);
     lab.heal();
     expect((await isRead).value).toBe("new");
   });
@@ -103,10 +103,10 @@ describe("stale", () => {
   test("answers at once from the node's own state, whoever leads", async () => {
     await start();
     const old = await lab.leader();
-    await old.service.put(putOf("k", "old"), TIMEOUT_MS);
+    await old.service.write(putOf("k", "old"), TIMEOUT_MS);
     lab.cut(old.id);
     const next = await lab.leader();
-    await next.service.put(putOf("k", "new"), TIMEOUT_MS);
+    await next.service.write(putOf("k", "new"), TIMEOUT_MS);
     expect((await read(old, stale())).value).toBe("old");
     const { value, lastContactMs } = await read(next, stale());
     expect(value).toBe("new");
@@ -133,7 +133,7 @@ describe("stale", () => {
     for (let round = 0; round < 20; round++) {
       const writer = must(lab.nodes[round % 3], "a node");
       const reader = must(lab.nodes[(round + 1) % 3], "a node");
-      const { revision } = await writer.service.put(putOf("k", String(round)), TIMEOUT_MS);
+      const { revision } = await writer.service.write(putOf("k", String(round)), TIMEOUT_MS);
       const reading = await read(reader, { ...stale(), minRevision: revision });
       expect(reading.value).toBe(String(round));
       expect(reading.storeRevision).toBeGreaterThanOrEqual(revision);
@@ -150,8 +150,8 @@ describe("stale", () => {
       details: { current: 1 },
     });
     const waiting = read(leader, { ...options, timeoutMs: TIMEOUT_MS });
-    await leader.service.put(putOf("k", "1"), TIMEOUT_MS);
-    await leader.service.put(putOf("k", "2"), TIMEOUT_MS);
+    await leader.service.write(putOf("k", "1"), TIMEOUT_MS);
+    await leader.service.write(putOf("k", "2"), TIMEOUT_MS);
     expect((await waiting).value).toBe("2");
   });
 });
@@ -162,7 +162,7 @@ describe("the past", () => {
       limits: { retention: { ageMs: 3_600_000, bytesMax: 10_000 } },
     });
     const { service, store } = await lab.leader();
-    for (let at = 1; at <= 100; at++) await service.put(putOf("k", `v${at}`), TIMEOUT_MS);
+    for (let at = 1; at <= 100; at++) await service.write(putOf("k", `v${at}`), TIMEOUT_MS);
     const key = keyFor("k");
     const { found } = await service.getAt(key, 50, linearizable());
     expect(found).toMatchObject({ version: 49, modRevision: 50 });

@@ -41,14 +41,14 @@ describe("in good order", () => {
     await start();
     await lab.leader();
     for (const [at, { service, store, id }] of lab.nodes.entries()) {
-      const result = await service.put(putOf("k", id), TIMEOUT_MS);
+      const result = await service.write(putOf("k", id), TIMEOUT_MS);
       expect(result).toMatchObject({ ok: true, revision: at + 2, current: { version: at + 1 } });
       expect(store.get(keyFor("k"))?.value).toEqual(bytes(id));
     }
     const key = keyFor("k");
     const last = must(lab.nodes[1], "n2");
-    const gone = await last.service.delete(
-      { key, conditions: [], returnPrevious: true },
+    const gone = await last.service.write(
+      { type: "delete", key, conditions: [], returnPrevious: true },
       TIMEOUT_MS,
     );
     expect(gone).toMatchObject({ ok: true, deleted: 1, previous: { version: 3 } });
@@ -60,7 +60,7 @@ describe("in good order", () => {
     const { service } = await lab.follower();
     lab.calls.length = 0;
     const writes = Array.from({ length: 500 }, (_, at) =>
-      service.put(putOf(`k${at}`, "v"), TIMEOUT_MS),
+      service.write(putOf(`k${at}`, "v"), TIMEOUT_MS),
     );
     const results = await Promise.all(writes);
     const revisions = results.map(({ revision }) => revision);
@@ -76,7 +76,7 @@ describe("in good order", () => {
     const conditions = [{ type: "absent" as const }];
     const writes = Array.from({ length: 10 }, (_, at) => {
       const { service } = must(lab.nodes[at % 3], "a node");
-      return service.put({ ...putOf("one", String(at)), conditions }, TIMEOUT_MS);
+      return service.write({ ...putOf("one", String(at)), conditions }, TIMEOUT_MS);
     });
     const results = await Promise.all(writes);
     expect(results.filter(({ ok }) => ok)).toHaveLength(1);
@@ -93,7 +93,7 @@ describe("without a leader", () => {
     const [first] = lab.nodes; // Nobody leads yet.
     const { service } = must(first, "n1");
     expect(service.leadership.leader).toBeNull();
-    await expect(service.put(putOf("k", "v"), TIMEOUT_MS)).resolves.toMatchObject({ ok: true });
+    await expect(service.write(putOf("k", "v"), TIMEOUT_MS)).resolves.toMatchObject({ ok: true });
   });
 
   test("a write that finds none was not applied, and never will be", async () => {
@@ -104,7 +104,7 @@ describe("without a leader", () => {
     await vi.waitFor(() => expect(follower.service.leadership.leader).toBeNull(), 5_000);
     await vi.waitFor(() => expect(leader.service.leadership.leader).toBeNull(), 5_000);
     for (const { service } of [leader, follower]) {
-      expect(await outcomeOf(service.put(putOf("k", "v"), 200))).toEqual({
+      expect(await outcomeOf(service.write(putOf("k", "v"), 200))).toEqual({
         code: "NO_LEADER",
         outcome: "not_applied",
       });
@@ -119,7 +119,7 @@ describe("a leader that is lost", () => {
     await start();
     const leader = await lab.leader();
     lab.cut(leader.id);
-    expect(await outcomeOf(leader.service.put(putOf("k", "v"), 400))).toEqual({
+    expect(await outcomeOf(leader.service.write(putOf("k", "v"), 400))).toEqual({
       code: "COMMIT_TIMEOUT",
       outcome: "unknown",
     });
@@ -129,9 +129,9 @@ describe("a leader that is lost", () => {
     await start();
     const leader = await lab.leader();
     lab.cut(leader.id);
-    const write = leader.service.put(putOf("k", "old"), 10_000);
+    const write = leader.service.write(putOf("k", "old"), 10_000);
     const next = await lab.leader();
-    await next.service.put(putOf("k", "new"), TIMEOUT_MS);
+    await next.service.write(putOf("k", "new"), TIMEOUT_MS);
     lab.heal();
     // It was never applied in its first place, so it is applied now, after the other, and once.
     await expect(write).resolves.toMatchObject({ ok: true, current: { version: 2 } });
@@ -146,7 +146,7 @@ describe("a leader that is lost", () => {
       const { service } = await lab[where]();
       const index = leader.node.status().lastIndex + 1;
       lab.isLost = ({ type }) => type === "appended"; // So that it cannot commit anything.
-      const write = service.put(putOf("k", "v"), 10_000);
+      const write = service.write(putOf("k", "v"), 10_000);
       await vi.waitFor(() => {
         for (const { node } of lab.nodes) expect(node.status().lastIndex).toBe(index);
       });
@@ -167,7 +167,7 @@ describe("a leader that is lost", () => {
       lab.cut(leader.id);
       return Promise.resolve();
     };
-    expect(await outcomeOf(follower.service.put(putOf("k", "v"), TIMEOUT_MS))).toEqual({
+    expect(await outcomeOf(follower.service.write(putOf("k", "v"), TIMEOUT_MS))).toEqual({
       code: "FORWARD_FAILED",
       outcome: "unknown",
     });
@@ -179,7 +179,7 @@ describe("a leader that is lost", () => {
     const follower = await lab.follower();
     lab.cut(leader.id);
     expect(follower.service.leadership.leader).toBe(leader.id);
-    await expect(follower.service.put(putOf("k", "v"), TIMEOUT_MS)).resolves.toMatchObject({
+    await expect(follower.service.write(putOf("k", "v"), TIMEOUT_MS)).resolves.toMatchObject({
       ok: true,
       current: { version: 1 },
     });
@@ -193,7 +193,7 @@ describe("a leader that is lost", () => {
       new Promise((resolve) => {
         release = resolve;
       });
-    const write = follower.service.put(putOf("k", "v"), 100);
+    const write = follower.service.write(putOf("k", "v"), 100);
     expect(await outcomeOf(write)).toEqual({ code: "COMMIT_TIMEOUT", outcome: "unknown" });
     release();
     await vi.waitFor(() => expect(follower.store.get(keyFor("k"))).not.toBeNull());
@@ -209,15 +209,15 @@ describe("a leader that is lost", () => {
       });
     const sent: Promise<unknown>[] = [];
     for (const name of ["a", "b"]) {
-      sent.push(follower.service.put(putOf(name, "v"), TIMEOUT_MS));
+      sent.push(follower.service.write(putOf(name, "v"), TIMEOUT_MS));
       await vi.waitFor(() => expect(releases).toHaveLength(sent.length));
     }
-    const late = follower.service.put(putOf("late", "v"), 100);
+    const late = follower.service.write(putOf("late", "v"), 100);
     expect(await outcomeOf(late)).toEqual({ code: "NO_LEADER", outcome: "not_applied" });
     lab.onCall = () => Promise.resolve();
     for (const release of releases) release();
     await Promise.all(sent);
-    await follower.service.put(putOf("after", "v"), TIMEOUT_MS);
+    await follower.service.write(putOf("after", "v"), TIMEOUT_MS);
     expect(await valueAt(follower, "late")).toBeNull();
   });
 });
@@ -227,9 +227,9 @@ test("a node that jumps over its write by a snapshot cannot tell: unknown", asyn
   const leader = await lab.leader();
   const follower = await lab.follower();
   lab.isLost = ({ to, type }) => to === follower.id && type === "append";
-  const write = outcomeOf(follower.service.put(putOf("k", "v"), 10_000));
+  const write = outcomeOf(follower.service.write(putOf("k", "v"), 10_000));
   await vi.waitFor(() => expect(leader.store.get(keyFor("k"))).not.toBeNull());
-  for (let at = 0; at < 50; at++) await leader.service.put(putOf("other", "v"), TIMEOUT_MS);
+  for (let at = 0; at < 50; at++) await leader.service.write(putOf("other", "v"), TIMEOUT_MS);
   await vi.waitFor(() => expect(leader.node.status().firstIndex).toBeGreaterThan(10));
   lab.isLost = () => false;
   expect(await write).toEqual({ code: "COMMIT_TIMEOUT", outcome: "unknown" });
@@ -242,7 +242,7 @@ describe("too much at once", () => {
     const leader = await lab.leader();
     lab.cut(leader.id);
     const writes = Array.from({ length: 20 }, (_, at) =>
-      outcomeOf(leader.service.put(putOf(`k${at}`, "v"), 200)),
+      outcomeOf(leader.service.write(putOf(`k${at}`, "v"), 200)),
     );
     const outcomes = await Promise.all(writes);
     const refused = outcomes.filter(({ code }) => code === "OVERLOADED");
@@ -255,11 +255,11 @@ describe("too much at once", () => {
   test("a node takes no more writes than it can hold", async () => {
     await start(CLUSTER, { limits: { writes: { writesMax: 4, bytesMax: 1_000 } } });
     const { service } = await lab.leader();
-    const large = service.put(putOf("large", "v".repeat(1_000)), TIMEOUT_MS);
+    const large = service.write(putOf("large", "v".repeat(1_000)), TIMEOUT_MS);
     expect(await outcomeOf(large)).toEqual({ code: "OVERLOADED", outcome: "not_applied" });
-    const writes = Array.from({ length: 5 }, () => service.put(putOf("k", "v"), TIMEOUT_MS));
+    const writes = Array.from({ length: 5 }, () => service.write(putOf("k", "v"), TIMEOUT_MS));
     expect(await outcomeOf(must(writes[4], "the fifth"))).toMatchObject({ code: "OVERLOADED" });
     await Promise.all(writes.slice(0, 4));
-    await expect(service.put(putOf("k", "v"), TIMEOUT_MS)).resolves.toMatchObject({ ok: true });
+    await expect(service.write(putOf("k", "v"), TIMEOUT_MS)).resolves.toMatchObject({ ok: true });
   });
 });

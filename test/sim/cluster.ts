@@ -1,6 +1,6 @@
 /** A whole simulated cluster: one seed, one history. First trouble, then peace and progress. */
 import { setImmediate as othersHaveRun } from "node:timers/promises";
-import { assert } from "../../src/lib/assert.ts";
+import { assert, must } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { checkHistory } from "../checker/linearizable.ts";
@@ -14,9 +14,11 @@ import { Promises } from "./promises.ts";
 import { RareStates } from "./rare-states.ts";
 import { drawSchedule, type Scheduled } from "./schedule.ts";
 import { coreOf, ELECTION_MS, SimNode } from "./sim-node.ts";
+import { Sessions } from "./sessions.ts";
 import { SimServices } from "./sim-service.ts";
 import { type Rare, Sometimes } from "./sometimes.ts";
 import { Troubles } from "./troubles.ts";
+import { Watchers } from "./watchers.ts";
 
 /** All that a run is made of: one scenario, one history. */
 export interface Scenario {
@@ -39,6 +41,7 @@ export interface SimResult {
 
 const TRACE_LINES = 50;
 const PEACE_MS = 60_000;
+const QUIET_MS = 2_000;
 const EVENTS_MAX = 5_000_000;
 /** Of the search: far more than any history here has needed. */
 const STEPS_MAX = 5_000_000;
@@ -59,6 +62,8 @@ export class SimCluster {
   private readonly rareStates: RareStates;
   private readonly services: SimServices;
   private readonly clients: Clients;
+  private readonly sessions: Sessions;
+  private readonly watchers: Watchers;
   private readonly troubles: Troubles;
   private readonly sometimes = new Sometimes();
   private readonly keepTrace: boolean;
@@ -94,6 +99,7 @@ export class SimCluster {
         onStart: (node, life) => {
           this.promises.start(node, life);
           this.services.start(node, life);
+          this.watchers.start(life);
         },
         onSend: (node, message) => this.promises.sent(node, message),
         onChange: (node, now) => this.services.changed(node, now),
@@ -108,6 +114,20 @@ export class SimCluster {
     const { services } = this;
     const random = new Prng(`${seed}/clients`);
     this.clients = new Clients({ events, random, nodes, services, options, sometimes, trace });
+    this.sessions = new Sessions({
+      events,
+      random: new Prng(`${seed}/sessions`),
+      nodes,
+      services,
+      sometimes,
+    });
+    this.watchers = new Watchers({
+      events,
+      random: new Prng(`${seed}/watchers`),
+      nodes,
+      services,
+      sometimes,
+    });
     for (const node of nodes) node.start();
   }
 
@@ -117,6 +137,7 @@ export class SimCluster {
     this.troubles.end();
     await this.runUntilCalm();
     await this.readAll();
+    await this.checkWatches();
     this.checkHistory();
     const { operations } = this.clients;
     const { leaders, committed } = this.checker;
@@ -139,6 +160,7 @@ export class SimCluster {
       // Promises go on before anything else happens.
       this.services.hasSettled = false;
       await othersHaveRun();
+      this.sessions.check();
     }
   }
 
@@ -158,11 +180,21 @@ export class SimCluster {
     const deadline = this.events.now + PEACE_MS;
     let hasRead = false;
     this.clients.stop();
+    this.sessions.stop();
     this.clients.readAll(this.nodes[0] as SimNode, () => {
       hasRead = true;
     });
     await this.runWhile(() => !hasRead && this.events.now <= deadline);
     assert(hasRead, "keys cannot be read after the trouble");
+  }
+
+  /** All is quiet, so that watches can tell of everything that their nodes know. */
+  private async checkWatches(): Promise<void> {
+    const revisionOf = ({ life }: SimNode) => must(life, "all nodes run").store.revision;
+    const known = new Map(this.nodes.map((node) => [node, revisionOf(node)]));
+    const until = this.events.now + QUIET_MS;
+    await this.runWhile(() => this.events.now < until);
+    this.watchers.check(known);
   }
 
   /** I13: by the order that revisions tell, and by search, key by key. */

@@ -14,6 +14,7 @@ export interface MinimizeOptions {
 
 /** Simplifications of the options, each tried by itself. */
 const SIMPLER: readonly ((options: SwarmOptions) => SwarmOptions)[] = [
+  (options) => ({ ...options, wholeApiPercent: 0 }),
   (options) => ({ ...options, lossPercent: 0 }),
   (options) => ({ ...options, repeatPercent: 0 }),
   (options) => ({ ...options, linkMessagesMax: 1_000 }),

@@ -50,6 +50,8 @@ export interface SwarmOptions extends SimOptions {
   readonly keys: number;
   /** Between two requests of a client, at most. */
   readonly clientPauseMaxMs: number;
+  /** Of all requests, in percent: others than a get, a put or a delete of one key. */
+  readonly wholeApiPercent: number;
   /** Each node's clock runs at one of these rates. */
   readonly clockRates: readonly number[];
   readonly trouble: TroubleOptions;
@@ -89,5 +91,6 @@ export function drawOptions(random: Prng): SwarmOptions {
     trailingEntries: random.pick([0, 3, 20]),
     segmentBytesMax: random.pick([600, 4_096, 100_000]),
     snapshotChunkBytes: random.pick([64, 500, 10_000]),
+    wholeApiPercent: random.pick([0, 30, 60, 90]),
   };
 }

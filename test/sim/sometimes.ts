@@ -29,6 +29,12 @@ export const RARE = [
   "a write had an unknown outcome",
   "a condition was refused",
   "history was compacted",
+  "a list of the past was read",
+  "a list of a forgotten past was refused",
+  "a retry was answered from memory",
+  "a lease ended",
+  "a watch caught up from history",
+  "a watch could not resume",
 ] as const;
 
 export type Rare = (typeof RARE)[number];

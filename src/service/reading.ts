@@ -1,0 +1,37 @@
+/** What reads want, and what they find. */
+import type { KeyValue } from "../kv/version.ts";
+import type { ManyReading } from "./many-reads.ts";
+
+/** How a read wants to be answered. */
+export interface ReadOptions {
+  /** `stale`: from this node's own state, at once. */
+  readonly consistency: "linearizable" | "stale";
+  /** Not if the leader was last heard longer ago than this. Null: however long ago. */
+  readonly maxStaleMs: number | null;
+  /** Not before the store has reached this revision. Null: at once. */
+  readonly minRevision: number | null;
+  readonly timeoutMs: number;
+}
+
+/** A key, as it was found. */
+export interface Reading {
+  readonly found: KeyValue | null;
+  /** Of the store when it was read. */
+  readonly storeRevision: number;
+  /** Of a stale read: for how long the leader had not been heard then; null: it never was. */
+  readonly lastContactMs: number | null;
+}
+
+/** Many keys, as they were found at one revision. */
+export interface Listing<Found> extends ManyReading<Found> {
+  /** As in `Reading`. */
+  readonly lastContactMs: number | null;
+}
+
+/** How long a key lives. */
+export interface Life {
+  /** The lease that it hangs on, if others may name it. */
+  readonly lease: number | null;
+  /** Null: for ever. */
+  readonly ttlMs: number | null;
+}
