@@ -3,7 +3,7 @@
 import { Command, CommanderError } from "commander";
 import about from "../package.json" with { type: "json" };
 import { addClientCommands } from "./cli/client-commands.ts";
-import { CommandError, EXIT } from "./cli/cluster-client.ts";
+import { CommandError, EXIT, Interrupted } from "./cli/exit.ts";
 import { ConfigError } from "./config.ts";
 import { addServeCommand } from "./program/serve-command.ts";
 
@@ -28,6 +28,7 @@ try {
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (error instanceof ConfigError) return complain(error.message, EXIT.usage);
+  if (error instanceof Interrupted) return error.exitCode;
   if (error instanceof CommandError) return complain(error.message, error.exitCode);
   throw error;
 }
