@@ -1,7 +1,13 @@
 /** What all nodes must agree on once nothing happens any more. */
 import { request } from "undici";
 import { until } from "../integration/until.ts";
-import type { ChaosNode } from "./chaos-node.ts";
+
+/** A node, wherever it runs. */
+export interface Served {
+  readonly name: string;
+  /** Where it serves clients. */
+  readonly url: string;
+}
 
 /** How far a node is. */
 export interface Standing {
@@ -14,7 +20,7 @@ export interface Standing {
 const QUIET_MS = 30_000;
 
 /** Waits until all nodes have applied the same, and nothing is under way. Returns where that is. */
-export async function quiet(nodes: readonly ChaosNode[]): Promise<Standing> {
+export async function quiet(nodes: readonly Served[]): Promise<Standing> {
   return until(
     "all nodes have applied the same log",
     async () => {
@@ -30,7 +36,7 @@ export async function quiet(nodes: readonly ChaosNode[]): Promise<Standing> {
 
 /** Reads the keys from the memory of every node. Returns where nodes differ, in words. */
 export async function differences(
-  nodes: readonly ChaosNode[],
+  nodes: readonly Served[],
   keys: readonly string[],
 ): Promise<readonly string[]> {
   const found: string[] = [];
@@ -43,14 +49,14 @@ export async function differences(
   return found;
 }
 
-async function standingOf({ url }: ChaosNode): Promise<Standing> {
+async function standingOf({ url }: Served): Promise<Standing> {
   const response = await request(`${url}/v1/status`, { signal: AbortSignal.timeout(5_000) });
   const { term, revision, keys, log } = (await response.body.json()) as Standing;
   const { last, committed, applied } = log;
   return { term, revision, keys, log: { last, committed, applied } };
 }
 
-async function readStale({ url }: ChaosNode, key: string): Promise<string> {
+async function readStale({ url }: Served, key: string): Promise<string> {
   const path = `/keys/${encodeURIComponent(key)}?consistency=stale`;
   const response = await request(`${url}${path}`, { signal: AbortSignal.timeout(5_000) });
   const { "quorate-version": version, etag } = response.headers;

@@ -1,6 +1,7 @@
 /** The history: every operation, when it began and ended, and what became of it. */
 import type { Operation } from "../checker/history.ts";
 import type { Ending, Wish } from "./exchange.ts";
+import type { Acknowledged } from "./watch-checks.ts";
 
 /** An exchange as its client saw it, by one monotonic clock in nanoseconds. */
 export interface Seen {
@@ -32,6 +33,14 @@ export class Recorder {
     return this.#clients;
   }
 
+  /** The puts that were acknowledged. */
+  get acknowledged(): readonly Acknowledged[] {
+    return this.operations.flatMap(({ op, key, outcome, in: { value }, out }) => {
+      if (op !== "put" || outcome !== "ok" || value === undefined) return [];
+      return out?.revision === undefined ? [] : [{ key, value, revision: out.revision }];
+    });
+  }
+
   record(seen: Seen): void {
     const { ending } = seen;
     const { tally } = this;
@@ -59,11 +68,12 @@ export class Recorder {
 function outOf(wish: Wish, ending: Ending): Pick<Operation, "out"> {
   if ("why" in ending) return {};
   const { version, revision, storeRevision } = ending;
-  const more =
-    ending.outcome === "refused"
-      ? {}
-      : wish.op === "get"
-        ? { value: ending.value }
-        : { deleted: ending.deleted };
+  const more = ending.outcome === "refused" ? {} : moreOf(wish.op, ending);
   return { out: { version, ...(revision !== null && { revision }), storeRevision, ...more } };
+}
+
+/** What only one kind of operation tells. */
+function moreOf(op: Wish["op"], { value, deleted }: Ending & { readonly outcome: "ok" }) {
+  if (op === "get") return { value };
+  return op === "delete" ? { deleted } : {};
 }

@@ -17,6 +17,8 @@ export function tableOf(report: ChaosReport): string {
     row("  unknown", String(unknown)),
     ...rows(failures),
     row("keys", `${report.keys}, store revision ${standing.revision}`),
+    row("workloads", ""),
+    ...Object.entries(report.feats).map(([name, times]) => row(`  ${name}`, String(times))),
     row("faults", ""),
     ...rows(report.strikes),
     row("left out", Object.keys(report.leftOut).length === 0 ? "none" : ""),

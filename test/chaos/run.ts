@@ -6,6 +6,7 @@ import { Arena } from "./arena.ts";
 import { lies, recover, settled, type Truth, truthOf } from "./audit.ts";
 import { Field } from "./field.ts";
 import { judge, keep } from "./judge.ts";
+import { changesOf, type OnDisk } from "./changes.ts";
 import { Load } from "./load.ts";
 import { type Nemesis, type Strike, storm } from "./nemesis.ts";
 import { networkNemeses } from "./network-nemeses.ts";
@@ -14,6 +15,7 @@ import type { Tally } from "./recorder.ts";
 import { disorder } from "./order.ts";
 import { Replayer } from "./replayer.ts";
 import { type Peaks, Vitals } from "./vitals.ts";
+import { Workloads } from "./workloads.ts";
 
 export interface ChaosOptions {
   readonly seconds: number;
@@ -36,6 +38,8 @@ export interface ChaosReport {
   /** Those that say something about the state, or may have changed it. */
   readonly operationsPerSecond: number;
   readonly keys: number;
+  /** What else was done, and how often: transfers, leases, locks, watches. */
+  readonly feats: Readonly<Record<string, number>>;
   /** How often each fault happened. */
   readonly strikes: Readonly<Record<string, number>>;
   /** Faults that cannot happen here, and why. */
@@ -79,6 +83,7 @@ class ChaosRun {
   readonly #options: ChaosOptions;
   readonly #random: Prng;
   readonly #load: Load;
+  readonly #workloads: Workloads;
   readonly #replayers: readonly Replayer[];
   readonly #problems: string[] = [];
 
@@ -92,6 +97,8 @@ class ChaosRun {
       return new Replayer(proxy, this.#random);
     });
     this.#load = new Load({ urls: arena.urls, clients: CLIENTS, rate: RATE, random: this.#random });
+    const random = new Prng(`${options.seed}, workloads`);
+    this.#workloads = new Workloads({ urls: arena.urls, random });
   }
 
   async run(): Promise<ChaosReport> {
@@ -106,13 +113,14 @@ class ChaosRun {
     try {
       await this.#calm();
     } catch (error) {
-      const folder = keep(recorder.operations, this.#arena.nodes, { seed, timeline });
+      const folder = this.#keep(timeline);
       const why = this.#arena.nodes.flatMap(({ problems }) => problems).join("\n");
       const text = `${(error as Error).message}; the logs are in ${folder}\n${why}`;
       throw new Error(text, { cause: error });
     }
     const seconds = (performance.now() - startedAt) / 1_000;
     await this.#load.stop();
+    await this.#workloads.finish();
     const { ok, refused, unknown } = recorder.tally;
     const operationsPerSecond = (ok + refused + unknown) / seconds;
     const peaks = await vitals.stop();
@@ -121,7 +129,10 @@ class ChaosRun {
       if (missing === null && strikes[name] === undefined) this.#problems.push(`never: ${name}`);
     }
     const standing = await this.#agree();
-    const truth = await this.#audit(standing);
+    const { truth, onDisk } = await this.#audit(standing);
+    const { feats } = this.#workloads;
+    const { acknowledged } = recorder;
+    this.#problems.push(...this.#workloads.problems({ onDisk, acknowledged, seconds }));
     const verdicts = judge(recorder.operations, settled(recorder.operations, truth));
     for (const [checker, verdict] of Object.entries(verdicts)) {
       if (verdict !== "ok") this.#problems.push(`${checker}: ${verdict}`);
@@ -135,6 +146,7 @@ class ChaosRun {
       operations: recorder.tally,
       operationsPerSecond: Math.round(operationsPerSecond),
       keys: this.#load.keys.length,
+      feats: Object.fromEntries(feats.map(({ name, count: times }) => [name, times])),
       strikes,
       leftOut: Object.fromEntries(
         wanted.flatMap(({ name, missing }) => (missing === null ? [] : [[name, missing]])),
@@ -146,11 +158,16 @@ class ChaosRun {
       peaks,
       warnings: count(warnings),
       verdicts,
-      kept:
-        this.#problems.length === 0
-          ? null
-          : keep(recorder.operations, this.#arena.nodes, { seed, timeline }),
+      kept: this.#problems.length === 0 ? null : this.#keep(timeline),
     };
+  }
+
+  #keep(timeline: readonly Strike[]): string {
+    const { seed } = this.#options;
+    const { operations } = this.#load.recorder;
+    const folder = keep(operations, this.#arena.nodes, { seed, timeline });
+    this.#workloads.keep(folder);
+    return folder;
   }
 
   /** The storm, for as long as it shall last. */
@@ -192,6 +209,7 @@ class ChaosRun {
     this.#problems.push(...(await this.#load.readAll()));
     await this.#load.close();
     const standing = await quiet(nodes);
+    await this.#workloads.finishWatches(standing.revision);
     const compared = this.#load.keys.slice(-COMPARED_MAX);
     this.#problems.push(...(await differences(nodes, compared)));
     for (const node of nodes) await node.tidy();
@@ -199,11 +217,11 @@ class ChaosRun {
   }
 
   /** What is on the disks, once nobody runs any more; returns what the first of them says. */
-  async #audit({ log, revision }: Standing): Promise<Truth> {
+  async #audit({ log, revision }: Standing): Promise<{ truth: Truth; onDisk: OnDisk }> {
     const { nodes } = this.#arena;
     await Promise.all(nodes.map((node) => node.stop()));
     const digests = new Set<string>();
-    const truths: Truth[] = [];
+    const found: { truth: Truth; onDisk: OnDisk }[] = [];
     for (const node of nodes) {
       const left = node.leftovers();
       if (left.length > 0) this.#problems.push(`${node.name} left ${left.join(", ")}`);
@@ -211,7 +229,7 @@ class ChaosRun {
       for (const note of notes) this.#problems.push(`${node.name} after its stop: ${note}`);
       digests.add(`revision ${store.revision}, digest ${store.digest}`);
       const truth = truthOf(store, this.#load.keys);
-      truths.push(truth);
+      found.push({ truth, onDisk: changesOf(store) });
       const { operations } = this.#load.recorder;
       this.#problems.push(...lies(operations, truth), ...disorder(operations, truth));
     }
@@ -221,7 +239,7 @@ class ChaosRun {
       this.#problems.push(`${expected} as served, is not what is on disk: ${[...digests].join()}`);
     }
     for (const node of nodes) this.#problems.push(...node.problems);
-    const [first] = truths;
+    const [first] = found;
     if (first === undefined) throw new Error("no nodes");
     return first;
   }
