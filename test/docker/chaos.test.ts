@@ -2,8 +2,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
+import { quiet } from "../chaos/agreement.ts";
 import { judge } from "../chaos/judge.ts";
 import { Load } from "../chaos/load.ts";
+import { Workloads } from "../chaos/workloads.ts";
 import { until } from "../integration/until.ts";
 import { DockerCluster, type DockerNode } from "./docker-cluster.ts";
 import { engineMissing } from "./engine.ts";
@@ -57,6 +59,7 @@ describe.skipIf(engineMissing !== null)(engineMissing ?? "three containers", () 
     const random = new Prng("containers");
     const urls = cluster.nodes.map(({ url }) => url);
     const load = new Load({ urls, clients: CLIENTS, rate: RATE, random });
+    const workloads = new Workloads({ urls, random });
     const end = performance.now() + SECONDS * 1_000;
     for (let round = 0; performance.now() < end; round++) {
       const [, strike] = Object.entries(faults)[round % 3] ?? [];
@@ -67,10 +70,14 @@ describe.skipIf(engineMissing !== null)(engineMissing ?? "three containers", () 
     }
     await cluster.healthy();
     await load.stop();
+    await workloads.finish();
     const serves = async () => (await load.readAll()).length === 0;
     await until("every key can be read", serves, 30_000);
     await load.close();
-    const { operations, tally } = load.recorder;
+    const { revision } = await quiet(cluster.nodes);
+    await workloads.finishWatches(revision);
+    const { operations, tally, acknowledged } = load.recorder;
+    expect(workloads.problems({ onDisk: null, acknowledged, seconds: SECONDS })).toEqual([]);
     const verdicts = judge(operations, operations);
     expect(new Set(Object.values(verdicts)), JSON.stringify(verdicts)).toEqual(new Set(["ok"]));
     expect(tally.ok).toBeGreaterThan(OPERATIONS_MIN);

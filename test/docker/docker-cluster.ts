@@ -116,6 +116,7 @@ export class DockerCluster {
     const network = await new Network().start();
     const cluster = new DockerCluster(client, network, await freePorts(NAMES.length));
     try {
+      await cluster.#forgetImage();
       await GenericContainer.fromDockerfile(ROOT).build(IMAGE, { deleteOnExit: false });
       await cluster.startContainers();
     } catch (error) {
@@ -123,6 +124,13 @@ export class DockerCluster {
       throw error;
     }
     return cluster;
+  }
+
+  /** A build that fails is not told of: without its name, an older image is not taken for it. */
+  async #forgetImage(): Promise<void> {
+    const { dockerode } = this.#client.container;
+    const found = await dockerode.listImages({ filters: { reference: [IMAGE] } });
+    if (found.length > 0) await dockerode.getImage(IMAGE).remove({ force: true, noprune: true });
   }
 
   /** New containers, with the volumes that are there. */

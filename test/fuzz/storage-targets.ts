@@ -1,7 +1,13 @@
 /** What is read from disk, and from snapshots on their way: the log, snapshots, commands. */
 import { assert } from "../../src/lib/assert.ts";
-import { type Command, decodeCommand, encodeCommand } from "../../src/kv/command.ts";
+import {
+  type Command,
+  decodeCommand,
+  encodeCommand,
+  type PlainCommand,
+} from "../../src/kv/command.ts";
 import { type Key, keyOf } from "../../src/kv/key.ts";
+import type { Operation } from "../../src/kv/operation.ts";
 import { KvStore } from "../../src/kv/store.ts";
 import { IncomingSnapshot } from "../../src/node/incoming.ts";
 import { makeEntry } from "../../src/raft/entry.ts";
@@ -31,8 +37,47 @@ const commands: readonly Command[] = [
   { type: "put", key: "k" as Key, conditions: [], returnPrevious: false, value: new Uint8Array() },
   { type: "delete", key, conditions: [later, { type: "absent" }], returnPrevious: false },
   { type: "compact", revision: 300 },
+  { type: "grant", id: 7, ttlMs: 50 },
+  { type: "renew", ids: [7, 300] },
+  { type: "expire", ids: [7, 1] },
+  { type: "revoke", id: 7 },
+  { type: "clock" },
 ];
-const encodedCommands = commands.map(encodeCommand);
+const put: Operation = {
+  type: "put",
+  key,
+  value: text("5"),
+  lease: { kind: "ttl", ttlMs: 300 },
+  returnPrevious: true,
+};
+const txn: PlainCommand = {
+  type: "txn",
+  compares: [{ key, end: null, relation: "!=", target: "value", value: text("x") }],
+  success: [put, { type: "get", key, end: null, limit: 2, keysOnly: true, countOnly: false }],
+  failure: [
+    { type: "increment", key: "n" as Key, by: -3, initial: 300 },
+    { type: "txn", compares: [], success: [put], failure: [] },
+    { type: "delete", key: "o" as Key, end: "z" as Key, returnPrevious: true },
+  ],
+};
+const allCommands: readonly Command[] = [
+  ...commands,
+  txn,
+  { type: "once", key: "request-1", command: txn },
+];
+const encodedCommands = allCommands.map(encodeCommand);
+
+/** The same without signs: the numbers of increments, and no others, may be negative. */
+function unsigned(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(unsigned);
+  const isIncrement = "type" in value && value.type === "increment";
+  const entries = Object.entries(value).map(([name, each]) => {
+    const isSigned = isIncrement && ["by", "initial", "value"].includes(name);
+    return [name, isSigned && typeof each === "number" ? Math.abs(each) : unsigned(each)];
+  });
+  return Object.fromEntries(entries);
+}
 
 /** A command that can be decoded can be applied, on top of some others, and to the same effect. */
 function applyTwice(bytes: Uint8Array): void {
@@ -44,7 +89,7 @@ function applyTwice(bytes: Uint8Array): void {
       .concat(store.digest as never);
   });
   assertSame(results[0], results[1], "the same commands");
-  assertSafeNumbers(results[0]);
+  assertSafeNumbers(unsigned(results[0]));
 }
 
 const command: Target = {
@@ -56,7 +101,7 @@ const command: Target = {
   run(input) {
     const found = decoded(() => decodeCommand(input));
     if (found === null) return false;
-    assertSafeNumbers(found);
+    assertSafeNumbers(unsigned(found));
     assertSame(decodeCommand(encodeCommand(found)), found, "command");
     applyTwice(input);
     return true;
@@ -165,8 +210,13 @@ function storeToSave(): KvStore {
   const list = [...commands.slice(1, 3), large, { type: "compact", revision: 2 } as const];
   for (const [i, each] of list.entries()) store.apply(encodeCommand(each), i);
   for (let i = 0; i < 30; i++) {
-    const [, put] = commands;
-    store.apply(encodeCommand({ ...put, key: `k${i}` as Key } as Command), 10 + i);
+    const [, empty] = commands;
+    store.apply(encodeCommand({ ...empty, key: `k${i}` as Key } as Command), 10 + i);
+  }
+  const [granted, once] = [commands[4], allCommands.at(-1)];
+  for (const each of [granted, txn, once]) {
+    assert(each !== undefined, "a command of the list");
+    store.apply(encodeCommand(each), 100);
   }
   return store;
 }

@@ -13,16 +13,18 @@ export interface CallOptions {
   readonly body?: unknown;
   readonly dispatcher?: Dispatcher;
   readonly headers?: Record<string, string>;
+  /** Ten seconds, unless it says otherwise. */
+  readonly timeoutMs?: number;
 }
 
-/** The answer, whatever its status. Rejects where there is none within ten seconds. */
+/** The answer, whatever its status. Rejects where there is none in time. */
 export async function call(url: string, options: CallOptions = {}): Promise<Reply> {
-  const { method = "GET", body, dispatcher, headers = {} } = options;
+  const { method = "GET", body, dispatcher, headers = {}, timeoutMs = 10_000 } = options;
   const response = await request(url, {
     method,
     headers: { ...headers, ...(body !== undefined && { "content-type": "application/json" }) },
     body: body === undefined ? null : JSON.stringify(body),
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(timeoutMs),
     ...(dispatcher !== undefined && { dispatcher }),
   });
   const text = await response.body.text();
