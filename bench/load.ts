@@ -14,14 +14,15 @@ export interface LoadOptions {
   readonly urls: readonly string[];
   readonly connections: number;
   readonly seconds: number;
-  readonly method: "GET" | "PUT";
+  /** What a connection sends again and again. Called once for each. */
+  readonly request: () => autocannon.Request;
 }
 
 const VALUE = "x".repeat(256);
 
-/** Runs the load and adds up what all connections saw. Every connection has a key of its own. */
+/** Runs the load and adds up what all connections saw. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const { urls, connections, seconds, method } = options;
+  const { urls, connections, seconds, request } = options;
   const used = urls.slice(0, connections);
   const results = await Promise.all(
     used.map((url, at) =>
@@ -29,7 +30,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
         url,
         connections: Math.floor((connections + used.length - 1 - at) / used.length),
         duration: seconds,
-        setupClient: (client) => client.setRequests([requestFor(method, nextKey())]),
+        setupClient: (client) => client.setRequests([request()]),
       }),
     ),
   );
@@ -40,10 +41,42 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   return { perSecond: Math.round(perSecond), p50, p99, errors };
 }
 
-function requestFor(method: "GET" | "PUT", key: string): autocannon.Request {
-  const request = { method, path: `/v1/kv/bench/${key}` };
-  if (method === "GET") return request;
-  return { ...request, body: VALUE, headers: { "content-type": "application/octet-stream" } };
+/** Reads a key of its own. */
+export function get(): autocannon.Request {
+  return { method: "GET", path: `/v1/kv/bench/${nextKey()}` };
+}
+
+/** Writes a key of its own. */
+export function put(): autocannon.Request {
+  return putOf(`bench/${nextKey()}`, VALUE);
+}
+
+/** Writes one key. */
+export function putOf(key: string, value: string): autocannon.Request {
+  const headers = { "content-type": "application/octet-stream" };
+  return { method: "PUT", path: `/v1/kv/${key}`, body: value, headers };
+}
+
+/** A transaction of a compare and four operations, with keys of its own. */
+export function txn(): autocannon.Request {
+  const [one, other] = [`bench/${nextKey()}`, `bench/${nextKey()}/other`];
+  const body = {
+    compare: [{ key: one, op: ">", version: 0 }],
+    success: [
+      { put: { key: one, value: VALUE } },
+      { put: { key: other, value: VALUE } },
+      { get: { key: `${one}/none` } },
+      { increment: { key: `${one}/count` } },
+    ],
+    failure: [{ put: { key: one, value: VALUE } }],
+  };
+  return postOf("/v1/txn", body);
+}
+
+/** A POST of JSON. */
+export function postOf(path: string, body: unknown): autocannon.Request {
+  const headers = { "content-type": "application/json" };
+  return { method: "POST", path, body: JSON.stringify(body), headers };
 }
 
 const KEYS = 256;
