@@ -1,11 +1,13 @@
 /** Planted bugs: the store, and what clients are told. */
 import type { Mutation } from "../mutation.ts";
 
+const apply = "src/kv/apply.ts";
 const errors = "src/service/errors.ts";
 const forward = "src/service/forward.ts";
 const keyspace = "src/kv/keyspace.ts";
 const kvSnapshot = "src/kv/snapshot.ts";
 const node = "src/node/node.ts";
+const snapshotReader = "src/kv/snapshot-reader.ts";
 const store = "src/kv/store.ts";
 const waiters = "src/node/waiters.ts";
 const writes = "src/service/writes.ts";
@@ -133,7 +135,7 @@ export const clients: readonly Mutation[] = [
     breaks: "A write conditional on one revision is applied though the key has a newer one.",
     edits: [
       {
-        file: store,
+        file: apply,
         from: "return modRevision === condition.modRevision ? null",
         to: "return modRevision >= condition.modRevision ? null",
       },
@@ -145,7 +147,7 @@ export const clients: readonly Mutation[] = [
     breaks: "Only the first of several conditions is looked at.",
     edits: [
       {
-        file: store,
+        file: apply,
         from: "    if (code !== null) return code;\n  }\n  return null;",
         to: "    return code;\n  }\n  return null;",
       },
@@ -169,12 +171,12 @@ export const clients: readonly Mutation[] = [
     breaks: "After a restore the store counts on from its newest key, and repeats revisions.",
     edits: [
       {
-        file: kvSnapshot,
-        from: "    this.done(keyspace, header);",
+        file: snapshotReader,
+        from: "    this.done({ keyspace, leases, remembered",
         to: `    const all = { start: "" as Key, end: null, revision: header.revision, limit: 1e9 };
     const found = keyspace.range(all).versions.map(({ modRevision }) => modRevision);
     keyspace.revision = found.reduce((max, each) => Math.max(max, each), 1);
-    this.done(keyspace, header);`,
+    this.done({ keyspace, leases, remembered`,
       },
     ],
     tests: ["test/kv"],
