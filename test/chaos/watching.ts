@@ -27,8 +27,8 @@ const STAY_MS = [3_000, 12_000] as const;
 const SILENCE_MS = 4_000;
 const RETRY_MS = [50, 300] as const;
 const HEADERS_MS = 2_000;
-/** How often a forgetful watcher does, in percent. */
-const FORGETS = 25;
+/** A forgetful watcher forgets where it was at its second beginning, and at every fourth after. */
+const FORGETS_EVERY = 4;
 /** To be told of everything, once all nodes serve. */
 const CATCH_UP_MS = 20_000;
 
@@ -80,10 +80,12 @@ export class WatchClient {
     let since: number | null = begin;
     let isFirst = true;
     let url = random.pick(urls);
-    while (!this.#isOver) {
-      const forgets = this.#interest.isForgetful && random.chance(FORGETS);
-      // In a long run, what follows the very beginning is forgotten by the nodes as well.
-      if (forgets && this.#target === null) since = random.chance(50) ? null : begin;
+    for (let turn = 0; !this.#isOver; turn++) {
+      const forgets = this.#interest.isForgetful && turn % FORGETS_EVERY === 1;
+      // In turns and not by chance, so that a short run has both; in a long one, what follows the
+      // very beginning is forgotten by the nodes as well.
+      const listsNext = turn % (2 * FORGETS_EVERY) === 1;
+      if (forgets && this.#target === null) since = listsNext ? null : begin;
       this.#leave = new AbortController();
       const opened = await this.#open(url, { since, isFirst });
       if (opened === "compacted") {
