@@ -1,10 +1,6 @@
 /** Which keys hang on which lease, in the order of keys. */
-import * as sorted from "sorted-btree";
 import { FIRST_KEY, type Key } from "./key.ts";
-
-const exported = sorted.default;
-const BTree =
-  "default" in exported ? exported.default : (exported as typeof sorted.default.default);
+import { BTree, compareKeys } from "./tree.ts";
 
 interface LeasedKey {
   readonly lease: number;
@@ -72,7 +68,5 @@ export class LeasedKeys {
 }
 
 function compare(a: LeasedKey, b: LeasedKey): number {
-  if (a.lease !== b.lease) return a.lease - b.lease;
-  if (a.key === b.key) return 0;
-  return a.key < b.key ? -1 : 1;
+  return a.lease === b.lease ? compareKeys(a.key, b.key) : a.lease - b.lease;
 }

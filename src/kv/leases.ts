@@ -2,14 +2,10 @@
  * Leases: keys that live as long as somebody renews. Deadlines are moments of cluster time, which
  * goes on only while somebody leads: so they are never early, and never begin anew (X8).
  */
-import * as sorted from "sorted-btree";
 import { assert, must } from "../lib/assert.ts";
 import { FIRST_KEY, type Key } from "./key.ts";
 import { type KeyPage, type KeyPageLimits, LeasedKeys } from "./leased-keys.ts";
-
-const exported = sorted.default;
-const BTree =
-  "default" in exported ? exported.default : (exported as typeof sorted.default.default);
+import { BTree } from "./tree.ts";
 
 /** Never changed: a renewal makes another one. */
 export interface Lease {
@@ -22,7 +18,7 @@ export interface Lease {
 }
 
 /** By id, and as they were when it was made. */
-export type LeaseTree = InstanceType<typeof sorted.default.default<number, Lease>>;
+export type LeaseTree = BTree<number, Lease>;
 
 /** Not beyond the numbers that are exact: what ends then lives for ever. */
 function deadlineAfter(time: number, ttlMs: number): number {

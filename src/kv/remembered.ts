@@ -2,16 +2,12 @@
  * What came of commands that carried an idempotency key, for those who ask again: in the replicated
  * state, so that every node knows it, and for as long as cluster time says.
  */
-import * as sorted from "sorted-btree";
 import { assert } from "../lib/assert.ts";
 import { ByteReader, ByteWriter } from "../lib/bytes.ts";
 import { IDEMPOTENCY_KEY_MAX } from "./command.ts";
 import { OUTCOME_BYTES_MAX, outcomeOf } from "./outcome.ts";
 import { decodeResult, encodeResult, type KvResult } from "./result.ts";
-
-const exported = sorted.default;
-const BTree =
-  "default" in exported ? exported.default : (exported as typeof sorted.default.default);
+import { BTree } from "./tree.ts";
 
 /** Never changed. */
 export interface Reply {
@@ -26,7 +22,7 @@ export interface Reply {
 }
 
 /** In the order in which they were given. */
-export type ReplyTree = InstanceType<typeof sorted.default.default<number, Reply>>;
+export type ReplyTree = BTree<number, Reply>;
 
 /** Kept for so long, unless there are too many. */
 export const REMEMBERED_MS = 10 * 60_000;
