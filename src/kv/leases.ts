@@ -28,7 +28,7 @@ function deadlineAfter(time: number, ttlMs: number): number {
 /** All leases, and the keys that hang on them. Deterministic. */
 export class Leases {
   private readonly tree: LeaseTree;
-  private readonly keys = new LeasedKeys();
+  private readonly keys: LeasedKeys;
   /** Deadline and id of each, the next to end first. */
   private readonly queue = new BTree<readonly [number, number], true>(undefined, (a, b) =>
     a[0] === b[0] ? a[1] - b[1] : a[0] - b[0],
@@ -36,8 +36,10 @@ export class Leases {
   /** The id of the next lease that does not bring its own. */
   nextId: number;
 
-  constructor(nextId = 1) {
+  /** `keys`: which hang on leases that are yet to be loaded. */
+  constructor(nextId = 1, keys = new LeasedKeys()) {
     this.nextId = nextId;
+    this.keys = keys;
     this.tree = new BTree<number, Lease>(undefined, (a, b) => a - b);
   }
 

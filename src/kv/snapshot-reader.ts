@@ -4,6 +4,7 @@ import type { State } from "./apply.ts";
 import { isIdempotencyKey } from "./command.ts";
 import { type Key, VALUE_BYTES_MAX } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
+import { LeasedKeys } from "./leased-keys.ts";
 import { Leases } from "./leases.ts";
 import { decodeKey as readKey } from "./operation.ts";
 import { OUTCOME_BYTES_MAX } from "./outcome.ts";
@@ -46,11 +47,10 @@ export class SnapshotReader {
   private changes = 0;
   private leases = new Leases();
   private lastLease = 0;
-  /** Leases that are a key's own, whose keys must all be found. */
-  private owned = 0;
   private readonly remembered = new Remembered();
-  /** The keys that hang on a lease, as they are at last. */
-  private readonly leased = new Map<Key, number>();
+  private readonly leased = new LeasedKeys();
+  /** Keys that hang on a lease which has not come yet. */
+  private waiting = 0;
   private lastKey = "" as Key;
 
   /** `done` is called by `commit`, with the whole state. */
@@ -82,15 +82,7 @@ export class SnapshotReader {
     const { header, keyspace, leases, remembered } = this;
     if (header === null || this.stage !== END) throw new MalformedError("the snapshot is cut off");
     if (header.compactRevision > 0) keyspace.compact(header.compactRevision);
-    for (const [key, lease] of this.leased) {
-      if (!leases.has(lease)) throw new MalformedError("a key whose lease is not there");
-      if (leases.of(lease).isOwn) {
-        if (leases.keysOf(lease).length > 0) throw new MalformedError("two keys on an own lease");
-        this.owned--;
-      }
-      leases.attach(lease, key);
-    }
-    if (this.owned > 0) throw new MalformedError("a key's own lease without the key");
+    if (this.waiting > 0) throw new MalformedError("a key whose lease is not there");
     this.done({ keyspace, leases, remembered }, header);
   }
 
@@ -121,7 +113,7 @@ export class SnapshotReader {
     if (nextLease < 1) throw new MalformedError("leases begin at 1");
     this.header = { revision, compactRevision, time, nextLease, digest };
     this.keyspace = new Keyspace(revisionBefore(compactRevision));
-    this.leases = new Leases(nextLease);
+    this.leases = new Leases(nextLease, this.leased);
   }
 
   private readBase(source: ByteReader): void {
@@ -138,7 +130,7 @@ export class SnapshotReader {
     const stored = this.readValue(source);
     const known = { key, stored, version, createRevision, modRevision, prev: null };
     this.keyspace.load(lease === 0 ? known : { ...known, lease });
-    this.hangs(key, lease);
+    this.hangs(key, { on: lease, before: 0 });
     this.lastKey = key;
     this.bases++;
   }
@@ -155,20 +147,28 @@ export class SnapshotReader {
     if ((op & DELETE) === 0) {
       const lease = isMarked ? source.varint() : undefined;
       if (lease === 0) throw new MalformedError("a lease that is none");
+      const before = this.keyspace.get(key)?.lease ?? 0;
       this.keyspace.put(key, this.readValue(source), { revision, lease });
-      this.hangs(key, lease ?? 0);
+      this.hangs(key, { on: lease ?? 0, before });
     } else {
       const live = this.keyspace.get(key);
       if (live === null) throw new MalformedError("a delete of a key that is not there");
       this.keyspace.delete(live, { revision, expired: isMarked });
-      this.leased.delete(key);
+      this.hangs(key, { on: 0, before: live.lease ?? 0 });
     }
     this.changes++;
   }
 
-  private hangs(key: Key, lease: number): void {
-    if (lease === 0) this.leased.delete(key);
-    else this.leased.set(key, lease);
+  /** On which lease a key hangs from now on, and on which it hung before; 0: on none. */
+  private hangs(key: Key, { on, before }: { on: number; before: number }): void {
+    if (before > 0) {
+      this.leased.delete(before, key);
+      this.waiting--;
+    }
+    if (on > 0) {
+      this.leased.add(on, key);
+      this.waiting++;
+    }
   }
 
   private readLease(source: ByteReader): void {
@@ -176,7 +176,9 @@ export class SnapshotReader {
     if (lease.id <= this.lastLease) throw new MalformedError("leases out of order");
     this.leases.load(lease);
     this.lastLease = lease.id;
-    if (lease.isOwn) this.owned++;
+    const keys = this.leased.count(lease.id);
+    if (lease.isOwn && keys !== 1) throw new MalformedError(`an own lease of ${keys} keys`);
+    this.waiting -= keys;
   }
 
   private readReply(source: ByteReader): void {
