@@ -15,8 +15,8 @@ import type {
   TxnResult,
   Value,
 } from "../client/index.ts";
+import { namesIn, outlineOf } from "../lib/json-outline.ts";
 import { keyData, valueData } from "./entries.ts";
-import { hasNameTwice } from "./json-names.ts";
 import { TTL_MAX_MS, TTL_MIN_MS } from "./readers.ts";
 
 const text = z.string().refine((value) => value.isWellFormed(), "half a surrogate pair");
@@ -114,7 +114,7 @@ export function txnFrom(json: string): Txn | string {
     const [issue] = error.issues;
     return `${issue?.path.join(".") || "it"}: ${issue?.message}`;
   }
-  if (hasNameTwice(json, given)) return "an object names a property twice";
+  if (namesIn(given) !== outlineOf(json).names) return "an object names a property twice";
   const { compare = [], success = [], failure = [] } = data;
   return {
     compare: compare.map(compareFrom),

@@ -12,6 +12,7 @@ import { ByteReader, ByteWriter, MalformedError } from "../lib/bytes.ts";
 import { crc32c } from "../lib/crc32c.ts";
 import { type Key, keyOf } from "../kv/key.ts";
 import type { ListRange } from "../kv/range.ts";
+import type { ServiceError } from "../service/errors.ts";
 import { invalid } from "./query.ts";
 
 /** A place in a list. */
@@ -44,10 +45,22 @@ export function placeOf(cursor: string, range: ListRange): Place {
   throw invalid("the cursor belongs to another list: repeat all parameters of the first request");
 }
 
-function read(cursor: string): Place & { readonly checksum: number } {
+/** The bytes of any cursor. Throws ServiceError where it is none. */
+export function cursorBytes(cursor: string): Buffer {
   const bytes = Buffer.from(cursor, "base64url");
   // Decoding passes over whatever is not base64url.
-  if (bytes.toString("base64url") !== cursor || bytes.length < CHECKSUM_BYTES) throw damaged();
+  if (bytes.toString("base64url") === cursor) return bytes;
+  throw damaged();
+}
+
+/** What is said of a cursor that no page gave. */
+export function damaged(): ServiceError {
+  return invalid("the cursor cannot be read: it must be exactly the one that the last page gave");
+}
+
+function read(cursor: string): Place & { readonly checksum: number } {
+  const bytes = cursorBytes(cursor);
+  if (bytes.length < CHECKSUM_BYTES) throw damaged();
   const end = bytes.length - CHECKSUM_BYTES;
   if (bytes.readUInt32BE(end) !== crc32c(bytes.subarray(0, end))) throw damaged();
   try {
@@ -61,10 +74,6 @@ function read(cursor: string): Place & { readonly checksum: number } {
   } catch (error) {
     throw error instanceof MalformedError ? damaged() : error;
   }
-}
-
-function damaged() {
-  return invalid("the cursor cannot be read: it must be exactly the one that the last page gave");
 }
 
 /** Of all that decides which entries there are, and in which order. */

@@ -6,7 +6,7 @@ import type { LeaseChoice } from "../kv/operation.ts";
 import type { Refused } from "../kv/result.ts";
 import type { KvResult } from "../kv/store.ts";
 import type { KeyValue, Metadata } from "../kv/version.ts";
-import { ServiceError, tooManyReplies } from "../service/errors.ts";
+import { ServiceError, tooManyReplies, usedForAnother } from "../service/errors.ts";
 import type { KvService } from "../service/kv-service.ts";
 import type { ReadOptions } from "../service/reading.ts";
 import type { Fields } from "./body.ts";
@@ -164,7 +164,7 @@ export function perhapsReplayed(error: ServiceError, result: KvResult): ServiceE
 function refusalOf({ code, current, revision }: Refused): ServiceError {
   switch (code) {
     case "LEASE_NOT_FOUND":
-      return new ServiceError(code, "there is no such lease: it was revoked, or its time is over");
+      return noSuchLease();
     case "LEASE_EXISTS":
       return new ServiceError(code, "there is a lease of this id already");
     case "NOT_A_NUMBER":
@@ -174,7 +174,7 @@ function refusalOf({ code, current, revision }: Refused): ServiceError {
     case "TOO_MANY_REPLIES":
       return tooManyReplies();
     case "IDEMPOTENCY_CONFLICT":
-      return new ServiceError(code, "this Idempotency-Key was used for another request");
+      return usedForAnother();
     case "REVISION_COMPACTED":
     case "REVISION_IN_FUTURE":
       return new ServiceError(code, "there is no such revision", { details: { revision } });
@@ -183,6 +183,12 @@ function refusalOf({ code, current, revision }: Refused): ServiceError {
     case "VERSION_MISMATCH":
       return notHeld(code, { current, revision });
   }
+}
+
+/** It cannot be renewed, read or revoked, and no key can hang on it. */
+export function noSuchLease(): ServiceError {
+  const text = "there is no such lease: it was revoked, or its time is over";
+  return new ServiceError("LEASE_NOT_FOUND", text);
 }
 
 /** There is no such key: told of a state, after which a client can wait for one. */

@@ -6,7 +6,8 @@ import { ServiceError } from "../service/errors.ts";
 import type { KvService, LeaseReading } from "../service/kv-service.ts";
 import { leaseBody } from "./body-schemas.ts";
 import { checkFields, jsonFields, noBody } from "./body.ts";
-import { applied, dataRoute, type RouteDeps } from "./data-routes.ts";
+import { cursorBytes, damaged } from "./cursor.ts";
+import { applied, dataRoute, noSuchLease, type RouteDeps } from "./data-routes.ts";
 import { describeKey } from "./describe.ts";
 import { leaseId, ttlMs } from "./lease-choice.ts";
 import { LEASE_KEY_BYTES_MAX, LEASE_KEYS_MAX } from "./limits.ts";
@@ -57,7 +58,7 @@ async function renew(service: KvService, request: FastifyRequest): Promise<Answe
   const { id, timeoutMs } = await named(service, request, timeout);
   noBody(request);
   const lease = await service.renew(id, timeoutMs);
-  if (lease === null) throw notThere();
+  if (lease === null) throw noSuchLease();
   return { status: 200, headers: {}, body: JSON.stringify(describeLease(service, lease)) };
 }
 
@@ -71,7 +72,7 @@ async function get(service: KvService, request: FastifyRequest): Promise<Answer>
     bytes: LEASE_KEY_BYTES_MAX,
   };
   const found = await service.lease(id, page, timeoutMs);
-  if (found === null) throw notThere();
+  if (found === null) throw noSuchLease();
   const body = { ...describeLease(service, found.lease), ...(keys && describeKeys(found)) };
   return { status: 200, headers: {}, body: JSON.stringify(body) };
 }
@@ -96,7 +97,7 @@ async function named(
   timeout: number | undefined,
 ): Promise<{ id: number; timeoutMs: number }> {
   const text = pathOf(urlOf(request)).slice(PREFIX.length).replace(/\/$/, "");
-  if (!/^[1-9]\d{0,15}$/.test(text) || !Number.isSafeInteger(Number(text))) throw notThere();
+  if (!/^[1-9]\d{0,15}$/.test(text) || !Number.isSafeInteger(Number(text))) throw noSuchLease();
   refuseConditions(request);
   const timeoutMs = await mustLead(service, request, timeoutOf(request.headers, timeout));
   return { id: Number(text), timeoutMs };
@@ -118,16 +119,9 @@ function cursorOf(last: Key): string {
 }
 
 function keyOfCursor(cursor: string): Key {
-  const bytes = Buffer.from(cursor, "base64url");
-  // Decoding passes over whatever is not base64url.
-  const isWhole = bytes.toString("base64url") === cursor && isKeySize(bytes.length);
-  if (isWhole) return keyOf(bytes);
-  throw invalid("the cursor cannot be read: it must be exactly the one that the last page gave");
-}
-
-function notThere(): ServiceError {
-  const text = "there is no such lease: it was revoked, or its time is over";
-  return new ServiceError("LEASE_NOT_FOUND", text);
+  const bytes = cursorBytes(cursor);
+  if (isKeySize(bytes.length)) return keyOf(bytes);
+  throw damaged();
 }
 
 /** `deadline_ms`: in how many milliseconds it ends if nobody renews it. */

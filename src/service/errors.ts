@@ -93,6 +93,12 @@ export class ServiceError extends Error {
   }
 }
 
+/** Under this idempotency key something else was asked for: certainly, nothing was done now. */
+export function usedForAnother(): ServiceError {
+  const text = "this Idempotency-Key was used for another request";
+  return new ServiceError("IDEMPOTENCY_CONFLICT", text);
+}
+
 /** No reply can be remembered for a new key: certainly, nothing was done. */
 export function tooManyReplies(): ServiceError {
   const text =

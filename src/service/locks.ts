@@ -12,7 +12,7 @@ import type { KvStore, Oldest } from "../kv/store.ts";
 import type { KeyValue } from "../kv/version.ts";
 import type { Millis } from "../raft/types.ts";
 import type { Clock } from "./clock.ts";
-import { ServiceError, tooManyReplies } from "./errors.ts";
+import { ServiceError, tooManyReplies, usedForAnother } from "./errors.ts";
 import {
   compareOf,
   entering,
@@ -264,9 +264,7 @@ export class Locks {
   async #once(key: string, command: PlainCommand, timeoutMs: number): Promise<Done> {
     const result = await this.#write({ type: "once", key, command }, timeoutMs);
     if (result.ok) return result;
-    if (result.code === "IDEMPOTENCY_CONFLICT") {
-      throw new ServiceError(result.code, "this Idempotency-Key was used for another request");
-    }
+    if (result.code === "IDEMPOTENCY_CONFLICT") throw usedForAnother();
     if (result.code === "TOO_MANY_REPLIES") throw tooManyReplies();
     throw new ServiceError("OVERLOADED", "more wait for this lock than can be looked at");
   }
