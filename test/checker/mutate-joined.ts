@@ -42,20 +42,11 @@ export const JOINED_LIES: Readonly<Record<string, Lie>> = {
     const count = (range.out.count ?? 0) - 1;
     return change(operations, range, { out: { ...range.out, items, count } });
   },
-  "a transaction is done twice": (operations, random) => {
-    const counts = (each: AnyOperation): each is TxnOperation =>
-      isTxnDone(each) && each.in.success.some(({ op }) => op === "increment");
-    const txn = pick(operations, random, counts);
-    return (
-      txn &&
-      withResults(operations, txn, (told, i) => {
-        const step = txn.in.success[i];
-        if (step?.op !== "increment") return told;
-        const value = String(Number(told.value) + step.by);
-        return { ...told, value, version: (told.version ?? 0) + 1 };
-      })
-    );
-  },
+  "a transaction is done twice": (operations, random) =>
+    withIncrements(operations, random, (told, by) => {
+      const value = String(Number(told.value) + by);
+      return { ...told, value, version: (told.version ?? 0) + 1 };
+    }),
   "a compare is decided wrongly": (operations, random) => {
     const isSingle = (each: AnyOperation): each is TxnOperation => {
       const [compare, ...others] = each.op === "txn" && each.out ? each.in.compare : [];
@@ -67,19 +58,10 @@ export const JOINED_LIES: Readonly<Record<string, Lie>> = {
     const relation = NEGATED[compare.relation as keyof typeof NEGATED];
     return change(operations, txn, { in: { ...txn.in, compare: [{ ...compare, relation }] } });
   },
-  "an increment in a transaction is lost": (operations, random) => {
-    const counts = (each: AnyOperation): each is TxnOperation =>
-      isTxnDone(each) && each.in.success.some(({ op }) => op === "increment");
-    const txn = pick(operations, random, counts);
-    return (
-      txn &&
-      withResults(operations, txn, (told, i) => {
-        const step = txn.in.success[i];
-        if (step?.op !== "increment") return told;
-        return { ...told, value: String(Number(told.value) - step.by) };
-      })
-    );
-  },
+  "an increment in a transaction is lost": (operations, random) =>
+    withIncrements(operations, random, (told, by) => {
+      return { ...told, value: String(Number(told.value) - by) };
+    }),
   "a prefix is not deleted whole": (operations, random) => {
     const deletes = (each: AnyOperation): each is TxnOperation =>
       isTxnDone(each) && (each.out?.results[0]?.deleted ?? 0) > 0;
@@ -103,6 +85,24 @@ function isRangeOfSome(each: AnyOperation): each is RangeOperation {
 
 function isTxnDone(each: AnyOperation): each is TxnOperation {
   return each.op === "txn" && each.out?.succeeded === true;
+}
+
+/** One transaction that increments has told something else of its increments. */
+function withIncrements(
+  operations: Parameters<Lie>[0],
+  random: Parameters<Lie>[1],
+  told: (told: StepOut, by: number) => StepOut,
+): ReturnType<Lie> {
+  const counts = (each: AnyOperation): each is TxnOperation =>
+    isTxnDone(each) && each.in.success.some(({ op }) => op === "increment");
+  const txn = pick(operations, random, counts);
+  return (
+    txn &&
+    withResults(operations, txn, (result, i) => {
+      const step = txn.in.success[i];
+      return step?.op === "increment" ? told(result, step.by) : result;
+    })
+  );
 }
 
 function withResults(

@@ -7,6 +7,7 @@ import {
   type WatchEvent,
 } from "../../src/client/index.ts";
 import { Cluster, type ClusterOptions } from "../integration/cluster.ts";
+import { PeerProxy } from "../integration/peer-proxy.ts";
 import { freePorts } from "../integration/ports.ts";
 
 /** A cluster, and a client of all its nodes; both end together. */
@@ -25,6 +26,13 @@ export function clientOf(options: ClientOptions): QuorateClient {
   const client = new QuorateClient(options);
   onTestFinished(() => client.close());
   return client;
+}
+
+/** A way to a node that can fail. It is closed when the test ends. */
+export async function behindProxy(member: Cluster["members"][number] | undefined) {
+  const proxy = new PeerProxy(Number(new URL(member?.url ?? "").port));
+  onTestFinished(() => proxy.close());
+  return { proxy, endpoint: `http://127.0.0.1:${await proxy.listen()}` };
 }
 
 export function urlsOf(cluster: Cluster): string[] {

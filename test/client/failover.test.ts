@@ -6,9 +6,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { REPEAT_MAX_MS } from "../../src/client/caller.ts";
 import { QuorateError } from "../../src/client/index.ts";
 import { CERTAIN_MS } from "../../src/kv/remembered.ts";
-import { PeerProxy } from "../integration/peer-proxy.ts";
 import { until } from "../integration/until.ts";
-import { clientOf, clusterAndClient, deadUrls, failureOf, urlsOf } from "./faces.ts";
+import { behindProxy, clientOf, clusterAndClient, deadUrls, failureOf, urlsOf } from "./faces.ts";
 
 let site: Awaited<ReturnType<typeof clusterAndClient>>;
 
@@ -69,14 +68,12 @@ test("X1: kill -9 of the leader amid 500 increments: exactly 500 in the end", as
 
 test("X4: an answer that is lost is asked for again, and the write is applied once", async () => {
   const [first, second] = site.cluster.members;
-  const proxy = new PeerProxy(Number(new URL(first?.url ?? "").port));
-  const lossy = `http://127.0.0.1:${await proxy.listen()}`;
-  const client = clientOf({ endpoints: [lossy, second?.url ?? ""] });
+  const { proxy, endpoint } = await behindProxy(first);
+  const client = clientOf({ endpoints: [endpoint, second?.url ?? ""] });
   expect(await client.increment("lossy")).toMatchObject({ value: 1 });
   proxy.loseAnswers("");
   expect(await client.increment("lossy")).toMatchObject({ value: 2, version: 2 });
   expect(await site.client.get("lossy")).toMatchObject({ value: "2" });
-  proxy.close();
 });
 
 test("X3: whom nobody can reach is told UNREACHABLE, and that nothing was applied", async () => {

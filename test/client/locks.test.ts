@@ -1,9 +1,16 @@
 /** Leases and locks through the client (section 6 of the HTTP API; reliability: X7, X8). */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Lock, QuorateClient } from "../../src/client/index.ts";
-import { PeerProxy } from "../integration/peer-proxy.ts";
 import { until } from "../integration/until.ts";
-import { begun, clientOf, clusterAndClient, failureOf, take, urlsOf } from "./faces.ts";
+import {
+  behindProxy,
+  begun,
+  clientOf,
+  clusterAndClient,
+  failureOf,
+  take,
+  urlsOf,
+} from "./faces.ts";
 
 let site: Awaited<ReturnType<typeof clusterAndClient>>;
 let client: QuorateClient;
@@ -71,9 +78,7 @@ describe("leases", () => {
   });
 
   test("that were found are renewed in several attempts, and then called lost", async () => {
-    const [member] = site.cluster.members;
-    const proxy = new PeerProxy(Number(new URL(member?.url ?? "").port));
-    const endpoint = `http://127.0.0.1:${await proxy.listen()}`;
+    const { proxy, endpoint } = await behindProxy(site.cluster.members[0]);
     const cutOff = clientOf({ endpoints: [endpoint], timeoutMs: 10_000 });
     const granted = await client.leases.grant(2_000);
     const lease = await cutOff.leases.find(granted.id);
@@ -82,13 +87,10 @@ describe("leases", () => {
     const never = new AbortController().signal;
     expect(await failureOf(lease.keepAlive(never))).toMatchObject({ code: "LEASE_LOST" });
     expect(performance.now() - called).toBeLessThan(2_000 + 500);
-    proxy.close();
   });
 
   test("X8: are called lost before the cluster ends them, when nobody can be reached", async () => {
-    const [member] = site.cluster.members;
-    const proxy = new PeerProxy(Number(new URL(member?.url ?? "").port));
-    const endpoint = `http://127.0.0.1:${await proxy.listen()}`;
+    const { proxy, endpoint } = await behindProxy(site.cluster.members[0]);
     const cutOff = clientOf({ endpoints: [endpoint] });
     const lease = await cutOff.leases.grant(2_000);
     await client.put(name, "v", { lease: lease.id });
@@ -101,7 +103,6 @@ describe("leases", () => {
     const lostAt = performance.now();
     expect(await expiredAt).toBeGreaterThan(lostAt);
     await events.return?.();
-    proxy.close();
   });
 });
 
@@ -198,9 +199,7 @@ describe("locks", () => {
 });
 
 test("X7: a lock whose answer was lost is given up, however long its name is", async () => {
-  const [member] = site.cluster.members;
-  const proxy = new PeerProxy(Number(new URL(member?.url ?? "").port));
-  const endpoint = `http://127.0.0.1:${await proxy.listen()}`;
+  const { proxy, endpoint } = await behindProxy(site.cluster.members[0]);
   const deaf = clientOf({ endpoints: [endpoint], timeoutMs: 1_000 });
   const long = `${name}${"é".repeat(400)}`;
   expect(await deaf.get(name)).toBeNull();
@@ -209,7 +208,6 @@ test("X7: a lock whose answer was lost is given up, however long its name is", a
   expect(lost).toMatchObject({ code: "NO_ANSWER", outcome: "unknown" });
   const next = await client.lock(long, { waitMs: 10_000 });
   await next.release();
-  proxy.close();
 });
 
 describe("X7: a holder that cannot renew is told before another one gets the lock", () => {
@@ -237,12 +235,9 @@ describe("X7: a holder that cannot renew is told before another one gets the loc
   }
 
   test("because its requests are lost", async () => {
-    const [member] = site.cluster.members;
-    const proxy = new PeerProxy(Number(new URL(member?.url ?? "").port));
-    const endpoint = `http://127.0.0.1:${await proxy.listen()}`;
+    const { proxy, endpoint } = await behindProxy(site.cluster.members[0]);
     const holder = clientOf({ endpoints: [endpoint] });
     await lostInTime(holder, () => proxy.loseRequests(""));
-    proxy.close();
   });
 
   test("because the node that it talks to stands still, and that leads", async () => {
@@ -283,9 +278,7 @@ describe("X7: a holder that cannot renew is told before another one gets the loc
   });
 
   test("and work done under it meanwhile is rejected", async () => {
-    const [member] = site.cluster.members;
-    const proxy = new PeerProxy(Number(new URL(member?.url ?? "").port));
-    const endpoint = `http://127.0.0.1:${await proxy.listen()}`;
+    const { proxy, endpoint } = await behindProxy(site.cluster.members[0]);
     const holder = clientOf({ endpoints: [endpoint] });
     const work = async (lock: Lock) => {
       proxy.loseRequests("");
@@ -293,6 +286,5 @@ describe("X7: a holder that cannot renew is told before another one gets the loc
     };
     const error = await failureOf(holder.withLock(name, { ttlMs: 1_500 }, work));
     expect(error).toMatchObject({ code: "LOCK_LOST", outcome: "unknown" });
-    proxy.close();
   });
 });

@@ -5,9 +5,8 @@ import { simpleConfiguration } from "../../src/raft/membership.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
+import { LIMITS, TICK_MS } from "./limits.ts";
 import { parseNodes } from "./notation.ts";
-
-const TICK_MS = 10;
 
 /** A cluster of one. */
 class Alone {
@@ -20,14 +19,7 @@ class Alone {
       bootstrap: simpleConfiguration(parseNodes("n1")),
       heartbeatMs: 20,
       electionMs: 100,
-      tickMs: TICK_MS,
-      appendEntriesMax: 10,
-      appendBytesMax: 1 << 16,
-      window: { bytes: 1 << 16, messages: 10 },
-      applyEntriesMax: 100,
-      logBytesMax: 1 << 20,
-      unappliedBytesMax: 1 << 20,
-      unappliedEntriesMax: 100,
+      ...LIMITS,
       random: new Prng("time"),
     };
     this.raft = new Raft(options, nothingSaved, 0 as Millis);

@@ -6,9 +6,9 @@ import type { Message, Ready } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
 import type { Index, Millis, NodeId } from "../../src/raft/types.ts";
+import { LIMITS, TICK_MS } from "./limits.ts";
 import { parseNodes } from "./notation.ts";
 
-const TICK_MS = 10;
 const PEER = "n2" as NodeId;
 
 /** A leader of two nodes, whose only follower answers when it is told to. */
@@ -22,14 +22,7 @@ class Lead {
       bootstrap: simpleConfiguration(parseNodes("n1,n2")),
       heartbeatMs: 200,
       electionMs: 1_000,
-      tickMs: TICK_MS,
-      appendEntriesMax: 10,
-      appendBytesMax: 1 << 16,
-      window: { bytes: 1 << 16, messages: 10 },
-      applyEntriesMax: 100,
-      logBytesMax: 1 << 20,
-      unappliedBytesMax: 1 << 20,
-      unappliedEntriesMax: 100,
+      ...LIMITS,
       random: new Prng("commit"),
     };
     this.raft = new Raft(options, nothingSaved, 0 as Millis);

@@ -6,9 +6,9 @@ import type { Message, Ready } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
 import type { Index, Millis, NodeId } from "../../src/raft/types.ts";
+import { LIMITS, TICK_MS } from "./limits.ts";
 import { parseNodes } from "./notation.ts";
 
-const TICK_MS = 10;
 const ELECTION_MS = 1_000;
 
 const OPTIONS: RaftOptions = {
@@ -16,14 +16,7 @@ const OPTIONS: RaftOptions = {
   bootstrap: simpleConfiguration(parseNodes("n1,n2,n3")),
   heartbeatMs: 100,
   electionMs: ELECTION_MS,
-  tickMs: TICK_MS,
-  appendEntriesMax: 10,
-  appendBytesMax: 1 << 16,
-  window: { bytes: 1 << 16, messages: 10 },
-  applyEntriesMax: 100,
-  logBytesMax: 1 << 20,
-  unappliedBytesMax: 1 << 20,
-  unappliedEntriesMax: 100,
+  ...LIMITS,
   random: { below: () => 0 },
 };
 

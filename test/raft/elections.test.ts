@@ -10,10 +10,10 @@ import type { Message, Ready } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved, type Saved } from "../../src/raft/saved.ts";
 import { asIndex, asTerm, type Millis, type NodeId } from "../../src/raft/types.ts";
+import { LIMITS, TICK_MS } from "./limits.ts";
 import { parseEntries, parseNodes } from "./notation.ts";
 
 const ELECTION_MS = 1000;
-const TICK_MS = 10;
 
 function options(id: string, nodes: string, seed: string): RaftOptions {
   return {
@@ -21,14 +21,8 @@ function options(id: string, nodes: string, seed: string): RaftOptions {
     bootstrap: simpleConfiguration(parseNodes(nodes)),
     heartbeatMs: 100,
     electionMs: ELECTION_MS,
-    tickMs: TICK_MS,
-    appendEntriesMax: 10,
-    appendBytesMax: 1 << 16,
-    window: { bytes: 1 << 16, messages: 10 },
+    ...LIMITS,
     applyEntriesMax: 3,
-    logBytesMax: 1 << 20,
-    unappliedBytesMax: 1 << 20,
-    unappliedEntriesMax: 100,
     random: new Prng(seed),
   };
 }

@@ -19,6 +19,7 @@ import {
   type NodeId,
   type SnapshotMeta,
 } from "../../src/raft/types.ts";
+import { LIMITS } from "./limits.ts";
 import { parseConfiguration, parseEntries, parseEntry, parseNodes } from "./notation.ts";
 
 const n2 = "n2" as NodeId;
@@ -31,14 +32,8 @@ function follower(): Raft {
       bootstrap: simpleConfiguration(parseNodes("n1,n2")),
       heartbeatMs: 20,
       electionMs: 100,
-      tickMs: 10,
-      appendEntriesMax: 10,
-      appendBytesMax: 1 << 16,
-      window: { bytes: 1 << 16, messages: 10 },
+      ...LIMITS,
       applyEntriesMax: 10,
-      logBytesMax: 1 << 20,
-      unappliedBytesMax: 1 << 20,
-      unappliedEntriesMax: 100,
       random: new Prng("invariants"),
     },
     {

@@ -15,6 +15,7 @@ import {
   type NodeId,
   NOWHERE,
 } from "../../src/raft/types.ts";
+import { LIMITS, TICK_MS } from "./limits.ts";
 import { Machine, type SharedOptions, type World } from "./machine.ts";
 import { Network, parseLink, parsePattern } from "./network.ts";
 import {
@@ -33,7 +34,6 @@ import {
 import { Oracle } from "./oracle.ts";
 import { ScriptDisk } from "./script-disk.ts";
 
-const TICK_MS = 10;
 /** n1 times out first, then n2, and so on. */
 const JITTER_STEP_MS = 30;
 const CAMPAIGN_TICKS_MAX = 100;
@@ -69,13 +69,7 @@ class Script implements World {
   options: SharedOptions = {
     heartbeatMs: 20,
     electionMs: 100,
-    tickMs: TICK_MS,
-    appendEntriesMax: 10,
-    appendBytesMax: 1 << 16,
-    window: { bytes: 1 << 16, messages: 10 },
-    applyEntriesMax: 100,
-    logBytesMax: 1 << 20,
-    unappliedBytesMax: 1 << 20,
+    ...LIMITS,
     unappliedEntriesMax: 1000,
   };
   bootstrap: Configuration = simpleConfiguration(parseNodes("n1,n2,n3"));

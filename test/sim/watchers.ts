@@ -3,12 +3,11 @@
  * against: every change, noted by whichever node has applied it first (K1 to K6).
  */
 import { assert, must } from "../../src/lib/assert.ts";
-import { byteString } from "../../src/lib/bytes.ts";
 import type { Prng } from "../../src/lib/random.ts";
 import { keyOf } from "../../src/kv/key.ts";
-import { keyValueOf, isLive, type Version } from "../../src/kv/version.ts";
 import { EVENT_KINDS, type Selection } from "../../src/watch/selection.ts";
-import { type Change, problemsOf, resumeAt, type Told } from "../watch/validate.ts";
+import { changeOf } from "../watch/change-of.ts";
+import { type Change, problemsOf, resumeAt } from "../watch/validate.ts";
 import { Client } from "../watch/world.ts";
 import type { EventQueue } from "./events.ts";
 import type { Life, SimNode } from "./sim-node.ts";
@@ -139,18 +138,4 @@ function drawSelection(random: Prng): Selection {
     kinds: new Set(random.chance(70) ? EVENT_KINDS : [random.pick(EVENT_KINDS)]),
     withPrevious: random.chance(50),
   };
-}
-
-function changeOf(version: Version): Change {
-  const { key, modRevision: revision, prev } = version;
-  const now = toldOf(version);
-  const kind = now !== null ? "put" : version.expired === true ? "expire" : "delete";
-  return { kind, revision, key, now, before: prev === null ? null : toldOf(prev) };
-}
-
-function toldOf(version: Version): Told | null {
-  if (!isLive(version)) return null;
-  const { key, value, version: number, modRevision, createRevision } = keyValueOf(version);
-  const revisions = { mod_revision: modRevision, create_revision: createRevision };
-  return { key, value: byteString(value), version: number, ...revisions };
 }
