@@ -12,7 +12,7 @@ PEER_PORT ?= 5001
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help install run start kill-leader up down check test format build clean sim chaos power fuzz model mutants bench npm docker
+.PHONY: help install run start kill-leader add-node remove-node up down grow shrink check test format build clean sim chaos power fuzz model mutants bench npm docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,13 @@ kill-leader: $(stamp) ## Kill the leader of `make run` with kill -9
 	@node_modules/.bin/node dev/tell.ts $(DIR) kill-leader
 
 start: $(stamp) ## Start a killed node of `make run` again: make start NODE=n1
-	@node_modules/.bin/node dev/tell.ts $(DIR) start $(NODE)
+	@node_modules/.bin/node dev/tell.ts $(DIR) start "$$NODE"
+
+add-node: $(stamp) ## Have one node more join the cluster of `make run`
+	@node_modules/.bin/node dev/tell.ts $(DIR) add-node
+
+remove-node: $(stamp) ## Take a node out of the cluster of `make run`: make remove-node NODE=n3
+	@node_modules/.bin/node dev/tell.ts $(DIR) remove-node "$$NODE"
 
 up: docker ## Run three nodes in containers on ports 4001 to 4003
 	$(compose) up --build --detach
@@ -43,6 +49,19 @@ up: docker ## Run three nodes in containers on ports 4001 to 4003
 
 down: docker ## End the containers of `make up`; their data stays in volumes
 	$(compose) down
+
+grow: docker ## Have two containers more join those of `make up`, on ports 4004 and 4005
+	$(compose) --file docker-compose.yml --file docker-compose.grow.yml up --build --detach n4 n5
+	@for _ in $$(seq 120); do curl -fs http://127.0.0.1:4005/readyz && exit; sleep 0.5; done; \
+	echo "not ready within a minute: see docker ps, and docker logs"; exit 1
+
+shrink: docker ## Take the two of `make grow` out of the cluster, and end them with their data
+	@for node in n4 n5; do \
+	said=$$(curl -sS --fail-with-body -X DELETE \
+	http://127.0.0.1:4001/v1/cluster/members/$$node 2>&1) && continue; \
+	case "$$said" in *MEMBER_NOT_FOUND*) ;; *) echo "$$said"; exit 1;; esac; done
+	$(compose) --file docker-compose.yml --file docker-compose.grow.yml rm --stop --force -v n4 n5
+	@docker volume rm --force quorate_n4 quorate_n5 >/dev/null
 
 docker:
 	@docker info >/dev/null 2>&1 || { echo "no Docker engine answers: install or start one"; exit 1; }

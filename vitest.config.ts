@@ -14,6 +14,7 @@ const unitFolders = [
   "http",
   "sim",
   "program",
+  "golden",
   "cli",
   "fuzz",
   "model",

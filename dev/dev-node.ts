@@ -9,13 +9,14 @@ export interface DevNodeOptions {
   readonly clientPort: number;
   readonly peerPort: number;
   readonly dataDir: string;
-  /** The peer URLs of all. */
-  readonly cluster: string;
   /** Prints one line. */
   readonly print: (line: string) => void;
   /** The process has ended, and nobody here wanted that. */
   readonly onLost: (how: string) => void;
 }
+
+/** Where a node without data comes from: it joins, or founds the cluster. Null: it has data. */
+export type Membership = { readonly join: string } | { readonly founders: string } | null;
 
 export class DevNode {
   readonly name: string;
@@ -35,8 +36,8 @@ export class DevNode {
   }
 
   /** Throws, in one line, where a port is taken. */
-  async start(): Promise<void> {
-    const { name, clientPort, peerPort, dataDir, cluster, print } = this.#options;
+  async start(membership: Membership): Promise<void> {
+    const { name, clientPort, peerPort, dataDir, print } = this.#options;
     await checkFree(clientPort);
     await checkFree(peerPort);
     const settings = {
@@ -44,7 +45,7 @@ export class DevNode {
       "data-dir": dataDir,
       "client-listen": `127.0.0.1:${clientPort}`,
       "peer-listen": `127.0.0.1:${peerPort}`,
-      "initial-cluster": cluster,
+      ...settingOf(membership),
       "log-format": "pretty",
     };
     const flags = Object.entries(settings).flatMap(([flag, value]) => [`--${flag}`, value]);
@@ -83,6 +84,12 @@ export class DevNode {
     child.kill(signal);
     await exited;
   }
+}
+
+function settingOf(membership: Membership): Readonly<Record<string, string>> {
+  if (membership === null) return {};
+  if ("join" in membership) return { join: membership.join };
+  return { "initial-cluster": membership.founders };
 }
 
 /** Throws, in one line, where something listens on the port. */

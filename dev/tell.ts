@@ -1,4 +1,4 @@
-/** Tells the `make run` of a folder what to do: `kill-leader`, or `start n1`. */
+/** Tells the `make run` of a folder what to do: `kill-leader`, `start n1`, `add-node`. */
 import { tell } from "./control.ts";
 
 const [folder = "", ...words] = process.argv.slice(2);

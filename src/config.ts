@@ -11,6 +11,7 @@ import {
   hostAndPort,
   nodeName,
   origin,
+  origins,
   wholeNumber,
 } from "./program/config-values.ts";
 import type { NodeId } from "./raft/types.ts";
@@ -25,11 +26,18 @@ export interface Config {
   readonly clientUrl: string;
   readonly peerListen: Address;
   readonly peerUrl: string;
-  /** The peer URLs of all members, this node among them. */
-  readonly initialCluster: ReadonlyMap<NodeId, string>;
+  /** The peer URLs of all founders, this node among them. Null: not told. */
+  readonly initialCluster: ReadonlyMap<NodeId, string> | null;
+  /** Client URLs of members of a cluster to join; empty: none. */
+  readonly join: readonly string[];
   readonly heartbeatMs: number;
   /** Elections start after a silence of between once and twice this. */
   readonly electionMs: number;
+  /**
+   * By how many percent clocks may differ in speed, at most, for reads to be answered by a lease;
+   * null: they never are.
+   */
+  readonly leaseDrift: number | null;
   readonly snapshotEntries: number;
   readonly snapshotBytes: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -108,9 +116,15 @@ const settings = {
   },
   initialCluster: {
     value: "name=url,…",
-    help: "the peer URLs of all members, the same on every node",
+    help: "found a cluster: the peer URLs of all members, the same on every node",
     byDefault: "this node alone",
     parse: cluster(),
+  },
+  join: {
+    value: "url,…",
+    help: "join a running cluster instead: the client URL of any member",
+    byDefault: "none",
+    parse: origins(),
   },
   heartbeatMs: {
     value: "ms",
@@ -123,6 +137,15 @@ const settings = {
     help: "elect a new leader after a silence of once to twice this",
     byDefault: "500",
     parse: wholeNumber(50, 100_000),
+  },
+  leaseDrift: {
+    value: "percent",
+    help: "let the leader answer reads by itself, if no two clocks differ more in speed; or off",
+    byDefault: "off",
+    parse: z
+      .string()
+      .regex(/^(off|[1-9]|[1-4]\d|50)$/, "use off, or a whole number from 1 to 50")
+      .transform((text) => (text === "off" ? null : Number(text))),
   },
   snapshotEntries: {
     value: "count",
@@ -192,14 +215,20 @@ export function resolveConfig(sources: ConfigSources): Config {
 /** The configuration as the flags that would make it. */
 export function flagsOf(config: Config): string {
   return keys()
-    .map((key) => `--${flagOf(key)} ${textOf(config[key])}`)
+    .map((key) => ({ key, text: textOf(config[key]) }))
+    .filter(({ text }) => text !== "")
+    .map(({ key, text }) => `--${flagOf(key)} ${text}`)
     .join(" ");
 }
 
 function textOf(value: Config[Key]): string {
+  if (value === null) return "";
   if (typeof value !== "object") return String(value);
   if ("port" in value) return hostAndPort(value);
-  return [...value].map(([name, url]) => `${name}=${url}`).join(",");
+  if (Array.isArray(value)) return value.join(",");
+  return [...(value as ReadonlyMap<NodeId, string>)]
+    .map(([name, url]) => `${name}=${url}`)
+    .join(",");
 }
 
 function complete(given: (key: Key) => Given | null): Config {
@@ -211,8 +240,9 @@ function complete(given: (key: Key) => Given | null): Config {
   const name = read("name");
   const clientListen = read("clientListen");
   const peerListen = read("peerListen");
-  const members = readOrNull("initialCluster");
-  const peerUrl = readOrNull("peerUrl") ?? members?.get(name) ?? urlOf(peerListen, "--peer-url");
+  const initialCluster = readOrNull("initialCluster");
+  const peerUrl =
+    readOrNull("peerUrl") ?? initialCluster?.get(name) ?? urlOf(peerListen, "--peer-url");
   return Object.freeze({
     name,
     dataDir: read("dataDir"),
@@ -220,9 +250,11 @@ function complete(given: (key: Key) => Given | null): Config {
     clientUrl: readOrNull("clientUrl") ?? urlOf(clientListen, "--client-url"),
     peerListen,
     peerUrl,
-    initialCluster: members ?? new Map([[name, peerUrl]]),
+    initialCluster,
+    join: readOrNull("join") ?? [],
     heartbeatMs: read("heartbeatMs"),
     electionMs: read("electionMs"),
+    leaseDrift: read("leaseDrift"),
     snapshotEntries: read("snapshotEntries"),
     snapshotBytes: read("snapshotBytes"),
     logLevel: read("logLevel"),
@@ -240,6 +272,25 @@ function checkRelations(config: Config): void {
         `use at least ${HEARTBEATS_PER_ELECTION * heartbeatMs}`,
     );
   }
+  if (initialCluster !== null) checkFounders({ name, peerUrl, initialCluster });
+  if (initialCluster !== null && config.join.length > 0) {
+    throw new ConfigError(
+      "--join and --initial-cluster cannot go together: a node joins a cluster, or founds one",
+    );
+  }
+  if (config.clientListen.port === config.peerListen.port) {
+    throw new ConfigError(
+      `--client-listen and --peer-listen both use port ${config.peerListen.port}: choose two`,
+    );
+  }
+}
+
+function checkFounders(about: {
+  readonly name: NodeId;
+  readonly peerUrl: string;
+  readonly initialCluster: ReadonlyMap<NodeId, string>;
+}): void {
+  const { name, peerUrl, initialCluster } = about;
   const listed = initialCluster.get(name);
   if (listed === undefined) {
     const names = [...initialCluster.keys()].join(", ");
@@ -248,11 +299,6 @@ function checkRelations(config: Config): void {
   if (listed !== peerUrl) {
     throw new ConfigError(
       `--peer-url is ${peerUrl}, but --initial-cluster says ${name}=${listed}: make them equal`,
-    );
-  }
-  if (config.clientListen.port === config.peerListen.port) {
-    throw new ConfigError(
-      `--client-listen and --peer-listen both use port ${config.peerListen.port}: choose two`,
     );
   }
 }

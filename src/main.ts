@@ -5,6 +5,9 @@ import about from "../package.json" with { type: "json" };
 import { addClientCommands } from "./cli/client-commands.ts";
 import { CommandError, EXIT, Interrupted } from "./cli/exit.ts";
 import { ConfigError } from "./config.ts";
+import { addBackupCommand } from "./program/offline/backup-command.ts";
+import { addRecoverCommand } from "./program/offline/recover-command.ts";
+import { addRestoreCommand } from "./program/offline/restore-command.ts";
 import { addServeCommand } from "./program/serve-command.ts";
 
 const program = new Command("quorate")
@@ -15,6 +18,9 @@ const program = new Command("quorate")
   .exitOverride();
 addServeCommand(program);
 addClientCommands(program);
+addBackupCommand(program);
+addRestoreCommand(program);
+addRecoverCommand(program);
 // The settings of a command are those of the program when the command was made.
 for (const command of program.commands) command.copyInheritedSettings(program);
 

@@ -34,8 +34,8 @@ function addGet(program: Command): void {
     .addOption(
       new Option(
         "--consistency <how>",
-        "stale: what the node knows, even without a majority",
-      ).choices(["linearizable", "stale"]),
+        "lease: as clocks allow; stale: what the node knows, even without a majority",
+      ).choices(["linearizable", "lease", "stale"]),
     )
     .option("--raw", "the bytes of the value, and nothing else");
   withCommonOptions(command)

@@ -23,6 +23,20 @@ export function readName(text: string): string {
   throw new InvalidArgumentError("It must have at least one character.");
 }
 
+/** The name of a member. */
+export function readMember(text: string): string {
+  if (/^[A-Za-z0-9._-]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError("Use 1-64 characters of A-Z a-z 0-9 . _ -");
+}
+
+/** Where the other nodes reach a member. */
+export function readUrl(text: string): string {
+  const url = URL.parse(text);
+  const isOrigin = url?.protocol === "http:" && url.href === `${url.origin}/`;
+  if (isOrigin) return url.origin;
+  throw new InvalidArgumentError("Use a URL such as http://10.0.0.4:5001.");
+}
+
 /** A whole number of at least `min`. */
 export function wholeNumber(min: number): (text: string) => number {
   return (text) => {

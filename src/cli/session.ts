@@ -20,8 +20,8 @@ export interface Session {
   readonly warn: (text: string) => void;
 }
 
-/** Whether the command changes anything, so that it can be unknown what came of it. */
-export type Purpose = "read" | "write";
+/** What the command changes, so that it can be unknown what came of it: nothing, data, members. */
+export type Purpose = "read" | "write" | "members";
 
 /** The cluster says no, and it is no mistake. */
 const NO = new Set([
@@ -29,6 +29,8 @@ const NO = new Set([
   "LEASE_NOT_FOUND",
   "LEASE_LOST",
   "LOCK_HELD",
+  "MEMBER_EXISTS",
+  "MEMBER_NOT_FOUND",
   "PRECONDITION_FAILED",
   "VERSION_MISMATCH",
 ]);
@@ -39,6 +41,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   BAD_ANSWER: "look at --endpoints: they must be the client URLs of Quorate nodes",
   NO_LEADER: "look with quorate status whether a majority of the nodes runs",
   REVISION_COMPACTED: "ask for a later revision, or for what is there now",
+  CONFIG_CHANGE_IN_PROGRESS: "wait until it is through, and try again",
+  MEMBER_NOT_FOUND: "look with quorate member list who is one",
+  UNSAFE_CHANGE: "look with quorate member list how far the members are",
   LEASE_NOT_FOUND: "grant a new one with quorate lease grant",
   LOCK_HELD: "wait longer with --wait, or look with quorate list locks/ who has it",
   NOT_A_NUMBER: "set the key to a whole number first",
@@ -46,7 +51,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   VERSION_MISMATCH: "read the key again before the next try",
 };
 const UNTOLD = "the write may have been applied: read the key before you try again";
-const UNKNOWN = "nobody knows whether the write was applied: read the key before you try again";
+const UNKNOWN: Readonly<Record<Exclude<Purpose, "read">, string>> = {
+  write: "nobody knows whether the write was applied: read the key before you try again",
+  members: "nobody knows whether that is done: look with quorate member list before you try again",
+};
 
 /** Adds what every command can be told. */
 export function withCommonOptions(command: Command): Command {
@@ -78,10 +86,10 @@ export async function withSession(
 /** What the failure means, in one line. */
 export function commandError(error: QuorateError, purpose: Purpose): CommandError {
   const { code, outcome } = error;
-  const isUnknown = purpose === "write" && outcome === "unknown";
-  const advice = isUnknown ? UNKNOWN : ADVICE[code];
+  const changes = purpose !== "read" && outcome === "unknown" ? purpose : null;
+  const advice = changes === null ? ADVICE[code] : UNKNOWN[changes];
   const text = advice === undefined ? error.message : `${error.message}; ${advice}`;
-  return new CommandError(oneLine(text), exitCodeFor(error, isUnknown));
+  return new CommandError(oneLine(text), exitCodeFor(error, changes !== null));
 }
 
 function exitCodeFor({ code }: QuorateError, isUnknown: boolean): number {

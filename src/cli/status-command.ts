@@ -1,6 +1,6 @@
 /** `quorate status`: how the nodes are doing. */
 import type { Command } from "commander";
-import type { EndpointStatus } from "../client/index.ts";
+import type { EndpointStatus, NodeStatus } from "../client/index.ts";
 import { CommandError, EXIT, EXIT_CODES } from "./exit.ts";
 import type { Row } from "./output.ts";
 import { type CommonOptions, type Session, withCommonOptions, withSession } from "./session.ts";
@@ -37,7 +37,7 @@ function rowOf({ endpoint, status: found }: EndpointStatus): Row {
   return {
     endpoint,
     name: found?.name ?? null,
-    role: found?.role ?? null,
+    role: found === null ? null : roleOf(found),
     leader: found?.leader ?? null,
     term: found?.term ?? null,
     committed: found?.log.committed ?? null,
@@ -45,4 +45,10 @@ function rowOf({ endpoint, status: found }: EndpointStatus): Row {
     revision: found?.revision ?? null,
     keys: found?.keys ?? null,
   };
+}
+
+/** What it is to the cluster: what Raft takes itself for does not count where it is out of it. */
+function roleOf({ role, removed, quarantined }: NodeStatus): string {
+  if (removed) return "removed";
+  return quarantined ? "quarantined" : role;
 }

@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import { badAnswer, isPassing, type Outcome, QuorateError } from "./error.ts";
 import { pause } from "./pause.ts";
 import { pauseMs, RetryBudget } from "./retry-budget.ts";
-import { type Answer, type Question, Wire } from "./wire.ts";
+import { type Answer, type Opened, type Question, Wire } from "./wire.ts";
 
 export interface CallerOptions {
   /** The client URLs of nodes. */
@@ -156,6 +156,31 @@ export class Caller {
       clearTimeout(timer);
       // Also where the reader gives it up: the node may have said that it is cut off.
       if (!whole.aborted) this.#turnFrom(turn);
+    }
+  }
+
+  /**
+   * A long answer, of the first endpoint that gives one: each is asked once, and has `timeoutMs` to
+   * begin. Rejects with QuorateError, and so do the pieces where they break off.
+   */
+  async open(question: Question, { timeoutMs, signal }: CallOptions = {}): Promise<Opened> {
+    signal?.throwIfAborted();
+    if (this.#closing.signal.aborted) throw closed("not_applied");
+    const ms = checkedTimeout(timeoutMs ?? this.#timeoutMs);
+    for (let left = this.endpoints.length; ; left--) {
+      const turn = this.#turn;
+      const endpoint = this.#current;
+      const opening = new AbortController();
+      const timer = setTimeout(() => opening.abort(lateness(endpoint)), ms);
+      const all = [opening.signal, this.#closing.signal, ...(signal === undefined ? [] : [signal])];
+      try {
+        return await this.#wire.open(endpoint, question, AbortSignal.any(all));
+      } catch (error) {
+        if (!(error instanceof QuorateError) || !isPassing(error) || left === 1) throw error;
+        this.#turnFrom(turn);
+      } finally {
+        clearTimeout(timer);
+      }
     }
   }
 

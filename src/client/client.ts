@@ -1,5 +1,7 @@
 /** The client of a cluster: what it can do, in one place. */
+import { type Backup, openBackup } from "./backup.ts";
 import { Caller, type CallOptions } from "./caller.ts";
+import { Cluster } from "./cluster.ts";
 import { Leases } from "./leases.ts";
 import {
   type CountOptions,
@@ -50,12 +52,15 @@ const TIMEOUT_DEFAULT_MS = 5_000;
 export class QuorateClient {
   /** Keys that live as long as somebody renews. */
   readonly leases: Leases;
+  /** Members and leadership. */
+  readonly cluster: Cluster;
   readonly #caller: Caller;
 
   /** Connects to nobody yet. Throws TypeError where an endpoint is no URL. */
   constructor({ endpoints, timeoutMs = TIMEOUT_DEFAULT_MS }: ClientOptions) {
     this.#caller = new Caller({ endpoints, timeoutMs });
     this.leases = new Leases(this.#caller);
+    this.cluster = new Cluster(this.#caller);
   }
 
   get endpoints(): readonly string[] {
@@ -139,6 +144,14 @@ export class QuorateClient {
     work: (lock: Lock) => Promise<T> | T,
   ): Promise<T> {
     return withLock(await acquireLock(this.#caller, name, options), work);
+  }
+
+  /**
+   * A copy of the whole state at one revision, of the first node that gives one; `timeoutMs` is for
+   * that to begin. The bytes must be read to their end, or given up by `return` or the signal.
+   */
+  async backup(options: CallOptions = {}): Promise<Backup> {
+    return openBackup(this.#caller, options);
   }
 
   /** How each node is doing, or why it does not say. */

@@ -49,6 +49,8 @@ const PASSING = new Set([408, 429, 500, 502, 503, 504]);
 
 /** Whether another attempt may fare better, on another node or a little later. */
 export function isPassing({ code, status }: QuorateError): boolean {
+  // A node that was removed says so for ever; the others go on.
+  if (code === "MEMBER_REMOVED") return true;
   return code !== "CLOSED" && (status === 0 || PASSING.has(status));
 }
 

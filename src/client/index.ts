@@ -1,6 +1,15 @@
 /** What `import … from "quorate"` gives: the client. */
+export type { Backup } from "./backup.ts";
 export type { CallOptions } from "./caller.ts";
 export { type ClientOptions, QuorateClient } from "./client.ts";
+export type {
+  Cluster,
+  ClusterStatus,
+  LeaderStatus,
+  Member,
+  MemberChanges,
+  NewMember,
+} from "./cluster.ts";
 export { type Outcome, QuorateError } from "./error.ts";
 export type { Lease, LeaseKeys, Leases, LeaseState } from "./leases.ts";
 export type { CountOptions, ListAllOptions, ListOptions, Page, RangeOptions } from "./lists.ts";

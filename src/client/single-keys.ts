@@ -19,10 +19,11 @@ import {
 /** How a read is answered. */
 export interface ReadOptions extends CallOptions {
   /**
-   * `linearizable`, the default: sees all that was acknowledged before. `stale`: what the node
-   * knows, without asking others, even where no majority is left.
+   * `linearizable`, the default: sees all that was acknowledged before. `lease`: the same, as far
+   * as clocks keep to the bound that the leader was given (`--lease-drift`), and without asking a
+   * majority. `stale`: what the node knows, without asking others, even where no majority is left.
    */
-  readonly consistency?: "linearizable" | "stale" | undefined;
+  readonly consistency?: "linearizable" | "lease" | "stale" | undefined;
   /** With `stale`: refused (TOO_STALE) where the node has not heard of a leader for longer. */
   readonly maxStaleMs?: number | undefined;
   /** Waits until the node has reached this revision. */

@@ -23,6 +23,15 @@ export interface NodeStatus {
   readonly keys: number;
   readonly keyBytes: number;
   readonly historyBytes: number;
+  /** By which the nodes compare their states. */
+  readonly digest: {
+    /** How many of them have made the state. */
+    readonly commands: number;
+    /** Over all of them, and what came of each. */
+    readonly chain: string;
+    /** How many of them a majority has confirmed; null: it is not known yet. */
+    readonly agreed: number | null;
+  };
   readonly log: {
     readonly first: number;
     readonly last: number;
@@ -34,6 +43,10 @@ export interface NodeStatus {
   readonly scrub: { readonly rounds: number; readonly damages: number };
   readonly voters: readonly string[];
   readonly learners: readonly string[];
+  /** The cluster has it as a member no more. */
+  readonly removed: boolean;
+  /** Its state differed from the majority's, so it answers no requests for data. */
+  readonly quarantined: boolean;
   /** How long its event loop was held, since the start. */
   readonly loopDelayMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly ready: boolean;
@@ -67,8 +80,9 @@ export function statusOfAll(caller: Caller, options: CallOptions): Promise<Endpo
 }
 
 /** The same, with names such as `last_contact_ms` as they are written here. */
-function camelCased(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+export function camelCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(camelCased);
+  if (typeof value !== "object" || value === null) return value;
   const renamed = Object.entries(value).map(([name, inner]) => [
     name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
     camelCased(inner),

@@ -8,7 +8,7 @@ import { Agent, type Dispatcher } from "undici";
 import { badAnswer, errorIn, QuorateError } from "./error.ts";
 
 export interface Question {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Sent as it is. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -21,9 +21,17 @@ export interface Answer {
   readonly body: string;
 }
 
+/** An answer whose body comes bit by bit. */
+export interface Opened {
+  /** By their names in small letters. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** They stop coming while nobody asks for the next. NO_ANSWER, where they break off. */
+  readonly pieces: AsyncGenerator<Uint8Array, void, void>;
+}
+
 /** A connection that takes longer will not come. Less than the shortest attempt takes. */
 const CONNECT_MS = 900;
-/** A watch says something every 15 seconds at least. */
+/** A watch says something every 15 seconds at least, and a backup all the time. */
 const SILENCE_MAX_MS = 45_000;
 /** On every answer of a node. */
 const NODE_HEADER = "quorate-node";
@@ -57,13 +65,20 @@ export class Wire {
     signals: { readonly opening: AbortSignal; readonly whole: AbortSignal },
   ): AsyncGenerator<Uint8Array, void, void> {
     const signal = AbortSignal.any([signals.opening, signals.whole]);
+    const { pieces } = await this.open(origin, question, signal);
+    yield new Uint8Array(); // It is open.
+    yield* pieces;
+  }
+
+  /** The head of an answer that may be long. As `ask`; the signal ends its body, too. */
+  async open(origin: string, question: Question, signal: AbortSignal): Promise<Opened> {
     const options = { ...question, origin, signal, bodyTimeout: SILENCE_MAX_MS };
     try {
       const response = await this.#agent.request(options);
       if (response.statusCode !== 200) checkedStatus(response, await response.body.text());
       checkedStatus(response, "");
-      yield new Uint8Array(); // It is open.
-      for await (const chunk of response.body) yield chunk as Uint8Array;
+      const { headers, body } = response;
+      return { headers, pieces: piecesOf(origin, body, signal) };
     } catch (error) {
       throw asNoAnswer(origin, error, signal);
     }
@@ -72,6 +87,18 @@ export class Wire {
   /** Ends all connections, and whatever is under way on them. */
   async close(): Promise<void> {
     await this.#agent.destroy();
+  }
+}
+
+async function* piecesOf(
+  origin: string,
+  body: AsyncIterable<unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for await (const piece of body) yield piece as Uint8Array;
+  } catch (error) {
+    throw asNoAnswer(origin, error, signal);
   }
 }
 

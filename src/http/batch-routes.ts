@@ -34,7 +34,7 @@ async function getMany(service: KvService, request: FastifyRequest): Promise<Ans
   const items = reading.found.map((found) =>
     found === null ? null : { ...describe(found), ...describeLife(service.lifeOf(found)) },
   );
-  const headers = readHeaders(reading, options);
+  const headers = readHeaders(reading);
   const body = JSON.stringify({ items, revision: reading.revision });
   return { status: 200, headers, body };
 }

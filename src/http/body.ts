@@ -26,6 +26,11 @@ export function jsonFields({ headers, body }: FastifyRequest): Fields {
   return parseObject(bytesIn(body));
 }
 
+/** The same where the body may be left out: then it has no properties. */
+export function optionalFields(request: FastifyRequest): Fields {
+  return bytesIn(request.body).length === 0 ? {} : jsonFields(request);
+}
+
 /** A body that may also be plain bytes. */
 export function contentOf({ headers, body }: FastifyRequest): Content {
   const type = headers["content-type"];

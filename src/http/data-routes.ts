@@ -93,7 +93,7 @@ export async function readKey(
       : await service.getAt(key, revision, options);
   const { found, storeRevision } = reading;
   const life = lifeHeadersOf(service, found);
-  const headers = { ...keyHeaders(found), ...readHeaders(reading, options), ...life };
+  const headers = { ...keyHeaders(found), ...readHeaders(reading), ...life };
   const verdict = judgeRead(request.headers, found);
   if (verdict === "failed") {
     const failed = notHeld("PRECONDITION_FAILED", { current: found, revision: storeRevision });

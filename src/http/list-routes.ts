@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { FIRST_KEY, type Key, prefixEnd } from "../kv/key.ts";
 import type { ListRange } from "../kv/range.ts";
-import type { KvService } from "../service/kv-service.ts";
+import type { KvService, Reached } from "../service/kv-service.ts";
 import type { ReadOptions } from "../service/reading.ts";
 import { cursorFor, placeOf } from "./cursor.ts";
 import { dataRoute, leading, type RouteDeps } from "./data-routes.ts";
@@ -52,9 +52,9 @@ async function list(service: KvService, request: FastifyRequest): Promise<Answer
   refuseEvents(request.headers);
   const asked = wantedBy(query, readOptions(request.headers, query));
   const wanted = { ...asked, options: await leading(service, request, asked.options) };
-  const quietTo = await newsOrTimeout(service, request, { query, wanted });
-  if (quietTo !== null) {
-    return nothingNew(service, wanted, quietTo);
+  const quiet = await newsOrTimeout(service, request, { query, wanted });
+  if (quiet !== null) {
+    return nothingNew(service, quiet);
   }
   return query.count_only ? countAnswer(service, wanted) : pageAnswer(service, wanted, query);
 }
@@ -67,7 +67,7 @@ async function newsOrTimeout(
   service: KvService,
   request: FastifyRequest,
   { query, wanted }: { readonly query: ListQuery; readonly wanted: Wanted },
-): Promise<number | null> {
+): Promise<Reached | null> {
   const { prefix, since, wait, start, end } = query;
   if (since === undefined && wait !== undefined) throw invalid('"wait" needs "since"');
   const waitMs = waitOf(request, query);
@@ -75,16 +75,17 @@ async function newsOrTimeout(
   const isAsked = wait !== undefined || (waitMs > 0 && !isOfPast);
   if (since === undefined || !isAsked) return null;
   if (start !== undefined || end !== undefined) throw invalid('"wait" is for a "prefix"');
-  await service.reached(wanted.options);
+  const { consistency } = await service.reached(wanted.options);
   const selection = { target: "prefix", key: prefix ?? FIRST_KEY } as const;
-  return changeOrQuiet(service, request, { selection, since, waitMs });
+  const revision = await changeOrQuiet(service, request, { selection, since, waitMs });
+  return revision === null ? null : { revision, consistency };
 }
 
-function nothingNew(service: KvService, { options }: Wanted, quietTo: number): Answer {
-  const storeRevision = Math.min(quietTo, service.storeStatus().revision);
-  const isStale = options.consistency === "stale";
+function nothingNew(service: KvService, { revision, consistency }: Reached): Answer {
+  const storeRevision = Math.min(revision, service.storeStatus().revision);
+  const isStale = consistency === "stale";
   const lastContactMs = isStale ? service.raftStatus().lastContactMs : null;
-  const headers = readHeaders({ storeRevision, lastContactMs }, options);
+  const headers = readHeaders({ storeRevision, lastContactMs, consistency });
   return { status: 304, headers, body: null };
 }
 
@@ -92,7 +93,7 @@ async function countAnswer(service: KvService, { range, ...wanted }: Wanted): Pr
   const { revision, options } = wanted;
   const reading = await service.count({ range, revision }, options);
   const body = { items: [], prefixes: [], cursor: null, ...told(reading.revision, reading.found) };
-  const headers = readHeaders(reading, options);
+  const headers = readHeaders(reading);
   return { status: 200, headers, body: JSON.stringify(body) };
 }
 
@@ -114,7 +115,7 @@ async function pageAnswer(
     cursor: next === null ? null : cursorFor(range, { revision, position: next }),
     ...told(revision, isWhole ? items.length + prefixes.length : null),
   };
-  const headers = readHeaders(reading, options);
+  const headers = readHeaders(reading);
   return { status: 200, headers, body: JSON.stringify(body) };
 }
 

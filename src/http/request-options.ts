@@ -13,15 +13,11 @@ export const anyParams = {
   timeout: duration({ minMs: 1, maxMs: TIMEOUT_MAX_MS }).optional(),
 };
 
-const NO_LEASE_READS = "reads by lease are not enabled on this cluster: use linearizable or stale";
-
 /** Parameters of every read. */
 export const readParams = {
   ...anyParams,
   consistency: z
-    .enum(["linearizable", "lease", "stale"], "use linearizable or stale")
-    .refine((word) => word !== "lease", NO_LEASE_READS)
-    .transform((word) => (word === "stale" ? "stale" : "linearizable"))
+    .enum(["linearizable", "lease", "stale"], "use linearizable, lease or stale")
     .optional(),
   max_stale: duration({ minMs: 0, maxMs: 86_400_000 }).optional(),
   min_revision: wholeNumber().optional(),

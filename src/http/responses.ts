@@ -1,9 +1,10 @@
 /** Answers: what all of them say about the node, and what those about a key say of the key. */
+import type { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { KvResult } from "../kv/store.ts";
 import type { Metadata } from "../kv/version.ts";
 import { ServiceError } from "../service/errors.ts";
-import type { Life, Reading, ReadOptions } from "../service/reading.ts";
+import type { Life, Reading } from "../service/reading.ts";
 import { whenGone } from "./gone.ts";
 import { HeadedError } from "./headed-error.ts";
 import { etagOf } from "./preconditions.ts";
@@ -67,6 +68,17 @@ export class Responder {
     if (body === null || Buffer.byteLength(body) <= SMALL_BYTES) reply.raw.end(body);
     else this.#writeLarge(request, reply, body);
     return reply;
+  }
+
+  /** Sends the head of an answer; the caller sends its body, which ends where it likes. */
+  begin(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { status, headers }: Omit<Answer, "body">,
+  ): ServerResponse {
+    const all = this.#nodeHeaders(request.id);
+    Object.assign(all, headers, reply.getHeaders());
+    return reply.hijack().raw.writeHead(status, all);
   }
 
   fail(request: FastifyRequest, reply: FastifyReply, error: ServiceError): FastifyReply {
@@ -175,12 +187,11 @@ export function lifeHeaders({ ttlMs }: Life): Headers {
 
 /** What headers say of the state that a read was answered from. */
 export function readHeaders(
-  reading: Pick<Reading, "storeRevision" | "lastContactMs">,
-  { consistency }: ReadOptions,
+  reading: Pick<Reading, "storeRevision" | "lastContactMs" | "consistency">,
 ): Headers {
   const headers: Record<string, string> = {
     "quorate-store-revision": String(reading.storeRevision),
-    "quorate-consistency": consistency,
+    "quorate-consistency": reading.consistency,
   };
   if (reading.lastContactMs !== null) {
     headers["quorate-last-contact-ms"] = String(Math.ceil(reading.lastContactMs));

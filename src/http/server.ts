@@ -6,6 +6,7 @@ import { ServiceError } from "../service/errors.ts";
 import { addAdminRoutes } from "./admin-routes.ts";
 import { addBatchRoutes } from "./batch-routes.ts";
 import { BodyReceiver } from "./body-receiver.ts";
+import { addClusterRoutes } from "./cluster-routes.ts";
 import { answerParserError, limitConnections, refuseExpectations } from "./connections.ts";
 import type { RouteDeps } from "./data-routes.ts";
 import { addDocsRoutes } from "./docs-routes.ts";
@@ -85,6 +86,7 @@ export function addRoutes(app: FastifyInstance, deps: RouteDeps, about: About): 
   addLeaseRoutes(app, deps);
   addLockRoutes(app, deps);
   addAdminRoutes(app, deps);
+  addClusterRoutes(app, deps, about);
   addStatusRoutes(app, deps, about);
   addDocsRoutes(app, deps, about);
 }

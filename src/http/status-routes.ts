@@ -2,7 +2,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { KvService } from "../service/kv-service.ts";
-import { ServiceError } from "../service/errors.ts";
 import type { RouteDeps } from "./data-routes.ts";
 import { flag, queryReader } from "./query.ts";
 import type { Answer } from "./responses.ts";
@@ -13,6 +12,8 @@ export interface About {
   readonly name: string;
   readonly clientUrl: string;
   readonly version: string;
+  /** The name of the cluster; null: the node is not part of one yet. */
+  readonly cluster: () => string | null;
 }
 
 export const noQuery = queryReader({});
@@ -50,9 +51,15 @@ export function addStatusRoutes(app: FastifyInstance, deps: RouteDeps, about: Ab
   add("/v1/status", (url) => {
     noQuery(url);
     const { service } = holder;
-    if (service === null) throw new ServiceError("NOT_READY", "this node is starting");
+    if (service === null) throw holder.notStarted();
     const isReady = checks(deps).every(({ ok }) => ok);
-    const status = { ...statusOf(service, about), loop_delay_ms: delayOf(delay), ready: isReady };
+    const status = {
+      ...statusOf(service, about),
+      removed: holder.removed !== null,
+      quarantined: holder.wrong !== null,
+      loop_delay_ms: delayOf(delay),
+      ready: isReady,
+    };
     const body = JSON.stringify(status);
     return { status: 200, headers: {}, body };
   });
@@ -61,22 +68,28 @@ export function addStatusRoutes(app: FastifyInstance, deps: RouteDeps, about: Ab
 interface Check {
   readonly name: string;
   readonly ok: boolean;
+  /** Why it is not, and what to do. */
+  readonly why?: string | null;
 }
 
 /** Whatever would keep a request waiting, or have it refused. */
 function checks({ holder }: RouteDeps): readonly Check[] {
-  const { service, isStopping } = holder;
+  const { service, isStopping, wrong, removed, waiting } = holder;
   return [
-    { name: "started", ok: service !== null },
+    { name: "started", ok: service !== null, why: waiting },
     ...(service?.checks() ?? []),
     { name: "not-stopping", ok: !isStopping },
+    { name: "same-state", ok: wrong === null, why: wrong },
+    { name: "member", ok: removed === null, why: removed },
   ];
 }
 
 function readiness(all: readonly Check[], isVerbose: boolean): Answer {
   const isReady = all.every(({ ok }) => ok);
   const word = isReady ? "ready" : "not ready";
-  const lines = all.map(({ name, ok }) => `[${ok ? "+" : "-"}] ${name}`);
+  const lines = all.map(({ name, ok, why }) => {
+    return `[${ok ? "+" : "-"}] ${name}${why ? `: ${why}` : ""}`;
+  });
   const text = isVerbose ? [...lines, word] : [word];
   return { status: isReady ? 200 : 503, headers: TEXT, body: `${text.join("\n")}\n` };
 }
@@ -110,6 +123,7 @@ function statusOf(service: KvService, about: About) {
     keys: store.keys,
     key_bytes: store.keyBytes,
     history_bytes: store.historyBytes,
+    digest: { commands: store.commands, chain: store.digest, agreed: store.agreed },
     log: {
       first: raft.firstIndex,
       last: raft.lastIndex,

@@ -105,7 +105,7 @@ async function watch(
   { selection, since: from, initial, options }: Wish,
 ): Promise<FastifyReply> {
   // A watch that goes on where it was needs nobody else.
-  const since = from ?? (await service.reached(options));
+  const since = from ?? (await service.reached(options)).revision;
   const hub = service.watches;
   const refusal = hub.refusal(since);
   if (refusal === "TOO_MANY") reply.header("retry-after", RETRY_AFTER);

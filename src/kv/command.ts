@@ -23,7 +23,7 @@
  * op or format. Whatever a node does not know it refuses, and never skips (U4).
  */
 import { assert, unreachable } from "../lib/assert.ts";
-import { ByteReader, ByteWriter, MalformedError } from "../lib/bytes.ts";
+import { ByteReader, ByteWriter, MalformedError, NewerError } from "../lib/bytes.ts";
 import { isKeySize, type Key, VALUE_BYTES_MAX } from "./key.ts";
 import {
   decodeKey,
@@ -206,8 +206,8 @@ function encodeCondition(out: ByteWriter, condition: Condition): void {
 }
 
 /**
- * Reads a command; its values share the memory of `bytes`. Throws MalformedError where anything is
- * unknown, out of bounds, missing or too much.
+ * Reads a command; its values share the memory of `bytes`. Throws NewerError where anything is
+ * unknown, and MalformedError where it is out of bounds, missing or too much.
  */
 export function decodeCommand(bytes: Uint8Array): Command {
   const source = new ByteReader(bytes);
@@ -219,9 +219,11 @@ export function decodeCommand(bytes: Uint8Array): Command {
 
 function decodeOp(source: ByteReader): Command["type"] {
   const format = source.u8();
+  if (format > FORMAT) throw new NewerError(`a command of format ${format}`);
   if (format !== FORMAT) throw new MalformedError(`unknown command format ${format}`);
   const code = source.u8();
   const type = OPS[code - 1];
+  if (code > OPS.length) throw new NewerError(`a command of op ${code}`);
   if (type === undefined) throw new MalformedError(`unknown op ${code}`);
   return type;
 }
@@ -284,7 +286,8 @@ export function isIdempotencyKey(text: string): boolean {
 
 function decodeChange(source: ByteReader, more: number): Change & { lease?: LeaseChoice } {
   const flags = source.u8();
-  if ((flags & ~(RETURN_PREVIOUS | more)) !== 0) throw new MalformedError(`unknown flags ${flags}`);
+  if ((flags & ~(RETURN_PREVIOUS | more)) !== 0)
+    throw new NewerError(`a command of flags ${flags}`);
   const lease = (flags & HAS_LEASE) === 0 ? {} : { lease: decodeLease(source) };
   if (lease.lease?.kind === "none") throw new MalformedError("a lease that is none");
   const count = source.u8();
@@ -308,7 +311,8 @@ function decodeCondition(source: ByteReader): Condition {
     case "absent":
       return { type };
     case undefined:
-      throw new MalformedError(`unknown condition ${code}`);
+      if (code > 0) throw new NewerError(`a condition of kind ${code}`);
+      throw new MalformedError("a condition of no kind");
     default:
       unreachable(type);
   }

@@ -9,6 +9,7 @@ import {
   type LiveVersion,
   sizeOf,
   type Stored,
+  storedKey,
   type Version,
   versionAt,
 } from "./version.ts";
@@ -136,7 +137,7 @@ export class Keyspace implements NewestVersions {
     if (live === null) this.liveKeys++;
     else this.liveBytes -= sizeOf(live);
     const plain: Version = {
-      key: newest?.key ?? key, // All versions share one string.
+      key: newest?.key ?? storedKey(key), // All versions share one string.
       stored,
       version: (live?.version ?? 0) + 1,
       createRevision: live?.createRevision ?? revision,

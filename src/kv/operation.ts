@@ -17,7 +17,7 @@
  * ```
  */
 import { assert, unreachable } from "../lib/assert.ts";
-import { type ByteReader, type ByteWriter, MalformedError } from "../lib/bytes.ts";
+import { type ByteReader, type ByteWriter, MalformedError, NewerError } from "../lib/bytes.ts";
 import { isKeySize, type Key, keyOf, VALUE_BYTES_MAX } from "./key.ts";
 
 /** One key, or all from `key` on and before `end`; `end` null: all that follow. */
@@ -224,7 +224,7 @@ function decodeOperation(source: ByteReader, depth: number): Operation {
 
 function decodeFlags(source: ByteReader, known: number): number {
   const flags = source.u8();
-  if ((flags & ~known) !== 0) throw new MalformedError(`unknown flags ${flags}`);
+  if ((flags & ~known) !== 0) throw new NewerError(`an operation with flags ${flags}`);
   return flags;
 }
 
@@ -251,7 +251,7 @@ function decodeRange(source: ByteReader): KeyRange {
     return { key, end: "single" };
   }
   if (kind === FROM) return { key, end: null };
-  if (kind !== UP_TO) throw new MalformedError(`unknown kind of range ${kind}`);
+  if (kind !== UP_TO) throw new NewerError(`a range of kind ${kind}`);
   return { key, end: keyOf(source.sized()) };
 }
 
@@ -277,6 +277,6 @@ export function decodeValue(source: ByteReader): Uint8Array {
 
 function oneOf<Name extends string>(names: readonly Name[], at: number): Name {
   const name = names[at];
-  if (name === undefined) throw new MalformedError(`unknown kind ${at}`);
+  if (name === undefined) throw new NewerError(`a part of a command of kind ${at}`);
   return name;
 }

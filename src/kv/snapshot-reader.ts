@@ -1,7 +1,8 @@
 /** A state from the chunks of a snapshot, built beside the present one. */
-import { ByteReader, MalformedError } from "../lib/bytes.ts";
+import { ByteReader, MalformedError, NewerError } from "../lib/bytes.ts";
 import type { State } from "./apply.ts";
 import { isIdempotencyKey } from "./command.ts";
+import { decodeDigest } from "./digest.ts";
 import { type Key, VALUE_BYTES_MAX } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
 import { LeasedKeys } from "./leased-keys.ts";
@@ -101,17 +102,19 @@ export class SnapshotReader {
 
   private readHeader(source: ByteReader): void {
     const format = source.u8();
+    if (format > FORMAT) throw new NewerError(`a state of format ${format}`);
     if (format !== FORMAT) throw new MalformedError(`unknown snapshot format ${format}`);
     const revision = source.varint();
     const compactRevision = source.varint();
     const time = source.varint();
     const nextLease = source.varint();
-    const digest = source.u32();
+    const commands = source.varint();
+    const chain = decodeDigest(source);
     if (revision < 1 || compactRevision > revision) {
       throw new MalformedError(`revision ${revision}, compacted at ${compactRevision}`);
     }
     if (nextLease < 1) throw new MalformedError("leases begin at 1");
-    this.header = { revision, compactRevision, time, nextLease, digest };
+    this.header = { revision, compactRevision, time, nextLease, commands, chain };
     this.keyspace = new Keyspace(revisionBefore(compactRevision));
     this.leases = new Leases(nextLease, this.leased);
   }

@@ -8,8 +8,8 @@
  * ```
  * snapshot = header, bases*, changes*, leases*, replies*, end, and parts directly before the chunk
  *            that they belong to
- * header   = 1 (u8), format (u8, 2), revision, compactRevision, time, nextLease (varints),
- *            digest (u32)
+ * header   = 1 (u8), format (u8, 3), revision, compactRevision, time, nextLease, commands
+ *            (varints), chain (two u32)
  * bases    = 2 (u8), then to the end of the chunk, keys ascending:
  *            key (sized), version, createRevision, modRevision, lease (0: none) (varints), value
  * changes  = 3 (u8), then to the end of the chunk, in order:
@@ -26,6 +26,8 @@
  * ```
  */
 import { ByteWriter } from "../lib/bytes.ts";
+import type { ChainState } from "./chain.ts";
+import { encodeDigest } from "./digest.ts";
 import type { Step, View } from "./keyspace.ts";
 import type { LeaseTree } from "./leases.ts";
 import type { Reply, ReplyTree } from "./remembered.ts";
@@ -33,10 +35,9 @@ import { encodeLeaseState } from "./result.ts";
 import { isLive, type LiveVersion, type Stored, type Version } from "./version.ts";
 
 /** What a snapshot says of the state as a whole. */
-export interface StateFields {
+export interface StateFields extends ChainState {
   /** Cluster time of the last command. */
   readonly time: number;
-  readonly digest: number;
   readonly nextLease: number;
 }
 
@@ -46,7 +47,7 @@ export interface FrozenFields extends StateFields {
   readonly replies: ReplyTree;
 }
 
-export const FORMAT = 2;
+export const FORMAT = 3;
 export const HEADER = 1;
 export const BASES = 2;
 export const CHANGES = 3;
@@ -61,8 +62,13 @@ export const LEASED_OR_EXPIRED = 4;
 
 /** A chunk ends with the record that reaches this size: about a millisecond of work. */
 const CHUNK_BYTES = 64 * 1024;
+/**
+ * Room for a chunk and one more record of the usual kind, so that nothing is copied, and nothing
+ * left behind, as it grows: the collector would look through all the memory far more often.
+ */
+const CHUNK_CAPACITY = CHUNK_BYTES + 8 * 1024;
 /** A chunk ends after this many steps, even where few of them had anything to write. */
-const STEPS_MAX = 8192;
+const STEPS_MAX = 2048;
 /** Larger values travel in parts, so that no chunk grows much beyond its size. */
 export const INLINE_BYTES_MAX = 32 * 1024;
 export const PART_BYTES_MAX = 128 * 1024;
@@ -74,7 +80,7 @@ const PAUSE = new Uint8Array();
  * chunk is only a pause in long work, and no part of the snapshot.
  */
 export function* encodeSnapshot(view: View, fields: FrozenFields): Generator<Uint8Array> {
-  const { time, digest, nextLease } = fields;
+  const { time, commands, chain, nextLease } = fields;
   const header = new ByteWriter();
   header.u8(HEADER);
   header.u8(FORMAT);
@@ -82,7 +88,8 @@ export function* encodeSnapshot(view: View, fields: FrozenFields): Generator<Uin
   header.varint(view.compactRevision);
   header.varint(time);
   header.varint(nextLease);
-  header.u32(digest);
+  header.varint(commands);
+  encodeDigest(header, chain);
   yield header.finish();
 
   const bases = yield* encodeAll(BASES, view.bases(), encodeBase);
@@ -110,10 +117,7 @@ function* encodeRecords<Item>(
   let count = 0;
   let out: ByteWriter | null = null;
   for (const record of records) {
-    if (out === null) {
-      out = new ByteWriter();
-      out.u8(kind);
-    }
+    out ??= chunkOf(kind);
     encode(out, record);
     count++;
     if (out.length < CHUNK_BYTES) continue;
@@ -144,8 +148,7 @@ function* encodeAll<V extends Version>(
 ): Generator<Uint8Array, number> {
   let records = 0;
   let count = 0;
-  let out = new ByteWriter();
-  out.u8(kind);
+  let out = chunkOf(kind);
   for (const step of steps) {
     if (step === "pause") {
       yield PAUSE;
@@ -161,12 +164,18 @@ function* encodeAll<V extends Version>(
     }
     if (!isFull) continue;
     yield out.finish();
-    out = new ByteWriter();
-    out.u8(kind);
+    out = chunkOf(kind);
     count = 0;
   }
   yield out.finish();
   return records;
+}
+
+/** A chunk with nothing in it yet. */
+function chunkOf(kind: number): ByteWriter {
+  const out = new ByteWriter(CHUNK_CAPACITY);
+  out.u8(kind);
+  return out;
 }
 
 /** The value, where it travels in parts. */

@@ -1,9 +1,11 @@
 /** The state machine: commands in, results out, the same on every node. */
 import { AssertionError, assert } from "../lib/assert.ts";
-import { ByteWriter, MalformedError } from "../lib/bytes.ts";
-import { crc32c } from "../lib/crc32c.ts";
+import { MalformedError } from "../lib/bytes.ts";
+import { tellAll } from "./all-pages.ts";
 import { applyCommand, type State } from "./apply.ts";
+import { Chain } from "./chain.ts";
 import { type Command, decodeCommand } from "./command.ts";
+import { Digest } from "./digest.ts";
 import type { Key } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
 import type { KeyPage, KeyPageLimits } from "./leased-keys.ts";
@@ -18,7 +20,7 @@ import {
   type Slices,
 } from "./range.ts";
 import { Remembered } from "./remembered.ts";
-import { encodeResult, type KvResult } from "./result.ts";
+import type { KvResult } from "./result.ts";
 import { resultBytes } from "./result-bytes.ts";
 import { encodeSnapshot } from "./snapshot.ts";
 import { SnapshotReader } from "./snapshot-reader.ts";
@@ -72,8 +74,7 @@ const PURGE_PER_COMMAND = 32;
  * give equal states, results, digests and snapshots, whatever the node did in between.
  */
 export class KvStore {
-  /** Changes with every command: equal on all nodes that have applied the same. */
-  digest = 0;
+  private chain = new Chain({ commands: 0, chain: new Digest() });
   private state: State = {
     keyspace: new Keyspace(),
     leases: new Leases(),
@@ -82,6 +83,21 @@ export class KvStore {
   private time = 0;
   private readonly timeline = new Timeline();
   private readonly listeners = new Set<(change: "applied" | "restored") => void>();
+
+  /** How many commands have made this state. */
+  get commands(): number {
+    return this.chain.commands;
+  }
+
+  /** Changes with every command: equal on all nodes that have applied the same, to the same end. */
+  get digest(): string {
+    return this.chain.text;
+  }
+
+  /** What the digest was after so many commands; null: that is too long ago, or yet to come. */
+  digestAt(commands: number): string | null {
+    return this.chain.at(commands);
+  }
 
   /**
    * Calls `listener` after every command that made a new revision, and after the whole state was
@@ -214,6 +230,12 @@ export class KvStore {
     return yield* this.keyspace.keeping(query.revision, readKeys(this.keyspace, query));
   }
 
+  /** Calls `tell` with every key as it was at a revision, in order; otherwise as `readPage`. */
+  *readAll(revision: number, tell: (page: Page) => void): Slices<void> {
+    this.mustHave(revision);
+    yield* this.keyspace.keeping(revision, tellAll(this.keyspace, revision, tell));
+  }
+
   range(options: RangeOptions): { readonly items: readonly KeyValue[]; readonly more: boolean } {
     assert(this.checkRevision(options.revision) === "ok", "reading a revision that is not there");
     const { versions, more } = this.keyspace.range(options);
@@ -231,7 +253,10 @@ export class KvStore {
     return this.keyspace.revisionLeaving(bytesMax);
   }
 
-  /** Applies a command. One that cannot be read was written by a newer version, or is a bug. */
+  /**
+   * Applies a command. One that cannot be read was written by a newer version (then the `cause` of
+   * the AssertionError is a NewerError), or is a bug.
+   */
   apply(bytes: Uint8Array, time: number): KvResult {
     assert(time >= this.time, "cluster time goes back");
     this.time = time;
@@ -240,7 +265,8 @@ export class KvStore {
     this.timeline.note(time, this.revision);
     if (this.compactRevision !== compactRevision) this.timeline.forget(this.compactRevision);
     this.keyspace.purge(PURGE_PER_COMMAND);
-    this.digest = crc32c(bytes, digestOf(this.digest, time, result));
+    const { liveKeys, liveBytes } = this;
+    this.chain.link({ command: bytes, time, result, liveKeys, liveBytes });
     if (this.revision !== revision) this.tell("applied");
     return result;
   }
@@ -260,23 +286,24 @@ export class KvStore {
 
   /** The state as it is now, to be encoded bit by bit while this one goes on. */
   freeze(): { chunks(): Iterator<Uint8Array>; release(): void } {
-    const { time, digest } = this;
+    const { time } = this;
+    const chain = this.chain.freeze();
     const { keyspace, leases, remembered } = this.state;
     const view = keyspace.freeze();
     const rest = { leases: leases.freeze(), nextLease: leases.nextId };
     const replies = remembered.freeze();
     return {
-      chunks: () => encodeSnapshot(view, { time, digest, ...rest, replies }),
+      chunks: () => encodeSnapshot(view, { time, ...chain, ...rest, replies }),
       release: () => keyspace.release(view),
     };
   }
 
   /** Reads a snapshot beside the present state, which `commit` replaces. */
   restorer(): SnapshotReader {
-    return new SnapshotReader((state, { time, digest }) => {
+    return new SnapshotReader((state, { time, commands, chain }) => {
       this.state = state;
       this.time = time;
-      this.digest = digest;
+      this.chain = new Chain({ commands, chain });
       this.timeline.clear();
       this.timeline.note(time, state.keyspace.revision);
       this.tell("restored");
@@ -299,17 +326,8 @@ export class KvStore {
 function decode(bytes: Uint8Array): Command {
   try {
     return decodeCommand(bytes);
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-    throw new AssertionError(`a committed command cannot be read: ${error.message}`);
+  } catch (cause) {
+    if (!(cause instanceof MalformedError)) throw cause;
+    throw new AssertionError(`a committed command cannot be read: ${cause.message}`, { cause });
   }
-}
-
-/** Covers what was answered when, and everything before. */
-function digestOf(before: number, time: number, result: KvResult): number {
-  const out = new ByteWriter();
-  out.u32(before);
-  out.varint(time);
-  encodeResult(out, result);
-  return crc32c(out.finish());
 }

@@ -3,7 +3,33 @@ import { assert } from "./assert.ts";
 
 /** Bytes that do not have the form they should have. Expected of anything from disk or network. */
 export class MalformedError extends Error {
-  override readonly name = "MalformedError";
+  override readonly name: string = "MalformedError";
+}
+
+/**
+ * Bytes that are as they were written, and say what this version does not know (U4): a newer one
+ * has written them. They are not damaged, and must not be treated so.
+ */
+export class NewerError extends MalformedError {
+  override readonly name = "NewerError";
+
+  /** `what` names what is not known. */
+  constructor(what: string) {
+    super(`${what} is of a newer version of Quorate: upgrade this node`);
+  }
+}
+
+/** Two digits a byte. */
+export function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Throws MalformedError where the text is no such. */
+export function bytesOfHex(text: string): Uint8Array {
+  if (!/^(?:[0-9a-f]{2})*$/.test(text)) throw new MalformedError("not bytes in hexadecimal");
+  return Uint8Array.from({ length: text.length / 2 }, (_, at) =>
+    Number.parseInt(text.slice(2 * at, 2 * at + 2), 16),
+  );
 }
 
 const TWO_32 = 0x1_0000_0000;

@@ -6,12 +6,13 @@
  * incarnation. Every node writes down the incarnation of each peer before it listens to it for the
  * first time, and never listens to another one under the same name.
  */
-import { byteString, bytesOf } from "../lib/bytes.ts";
+import { byteString, bytesOf, bytesOfHex, hexOf, NewerError } from "../lib/bytes.ts";
 import { crc32c } from "../lib/crc32c.ts";
 import { majority } from "../raft/quorum.ts";
-import { isNodeId, type NodeId } from "../raft/types.ts";
+import { decodeConfiguration, encodeConfiguration } from "../raft/membership.ts";
+import { type Configuration, isNodeId, type NodeId } from "../raft/types.ts";
 import type { Disk } from "../storage/disk.ts";
-import { DamageError } from "../storage/storage-error.ts";
+import { DamageError, StorageError } from "../storage/storage-error.ts";
 import type { Wal } from "../storage/wal.ts";
 
 /** What the data directory says of its node. */
@@ -26,29 +27,60 @@ export interface NodeIdentity {
    * else that of the entry which ended its doubt. Null: it is in doubt.
    */
   readonly since: number | null;
+  /** How many voters there were, as far as it has heard. */
+  readonly voters: number;
+  /** Who the members were when it began: in force until its log says otherwise. */
+  readonly bootstrap: Configuration;
 }
 
 const IDENTITY_FILE = "identity.json";
-const PEERS_FILE = "peers.json";
+/** What PeerBook keeps. */
+export const PEERS_FILE = "peers.json";
 
-/** The data directory's identity; null where it is new. Throws DamageError if it is damaged. */
+/**
+ * The data directory's identity; null where it is new. Throws DamageError if it is damaged, and
+ * StorageError if a newer version has written it, and whatever else is there (U4).
+ */
 export function readIdentity(disk: Disk): NodeIdentity | null {
   if (!disk.list().includes(IDENTITY_FILE)) return null;
-  const { cluster, id, incarnation, joined, since } = readJson(disk, IDENTITY_FILE);
+  const read = readJson(disk, IDENTITY_FILE);
+  const { cluster, id, incarnation, joined, since, voters, members, ...unknown } = read;
+  checkKnown(IDENTITY_FILE, unknown);
   const isWhole =
     typeof cluster === "string" &&
     typeof id === "string" &&
     isNodeId(id) &&
     typeof incarnation === "string" &&
     typeof joined === "boolean" &&
-    (since === null || typeof since === "number");
+    (since === null || typeof since === "number") &&
+    typeof voters === "number" &&
+    typeof members === "string";
   if (!isWhole) throw new DamageError(`${IDENTITY_FILE} is damaged`);
-  return { cluster, id, incarnation, joined, since };
+  const bootstrap = readMembers(members);
+  return { cluster, id, incarnation, joined, since, voters, bootstrap };
+}
+
+function readMembers(text: string): Configuration {
+  try {
+    return decodeConfiguration(bytesOfHex(text));
+  } catch (cause) {
+    if (cause instanceof NewerError) throw new StorageError(`${IDENTITY_FILE}: ${cause.message}`);
+    throw new DamageError(`${IDENTITY_FILE} is damaged`, { cause });
+  }
+}
+
+/** Its checksum is right, so nothing in it comes from damage. */
+function checkKnown(file: string, unknown: Readonly<Record<string, unknown>>): void {
+  const [field] = Object.keys(unknown);
+  if (field === undefined) return;
+  throw new StorageError(`${file}: ${new NewerError(`the field "${field}"`).message}`);
 }
 
 /** Writes it down; `done` when it is durable. */
 export function writeIdentity(disk: Disk, identity: NodeIdentity, done: () => void): void {
-  writeJson(disk, { name: IDENTITY_FILE, value: { ...identity } }, done);
+  const { bootstrap, ...rest } = identity;
+  const value = { ...rest, members: hexOf(encodeConfiguration(bootstrap)) };
+  writeJson(disk, { name: IDENTITY_FILE, value }, done);
 }
 
 /**
@@ -110,14 +142,16 @@ export class PeerBook {
   private writing = false;
   private waiting: { readonly id: NodeId; readonly done: () => void }[] = [];
 
-  /** Reads what is on disk. Throws DamageError if that cannot be read. */
+  /** Reads what is on disk. Throws DamageError if that cannot be read, StorageError as above. */
   constructor(disk: Disk) {
     this.disk = disk;
     this.known = new Map();
     if (disk.list().includes(PEERS_FILE)) {
       for (const [id, peer] of Object.entries(readJson(disk, PEERS_FILE))) {
         if (!isNodeId(id) || !isKnown(peer)) throw new DamageError(`${PEERS_FILE} is damaged`);
-        this.known.set(id, peer);
+        const { incarnation, since, ...unknown } = peer;
+        checkKnown(PEERS_FILE, unknown);
+        this.known.set(id, { incarnation, since });
       }
     }
     this.durable = new Map(this.known);

@@ -1,4 +1,5 @@
 /** Time and turns on Node's event loop. */
+import { uptime } from "node:os";
 import type { Millis } from "../raft/types.ts";
 import type { Runtime } from "./ports.ts";
 
@@ -12,6 +13,10 @@ import type { Runtime } from "./ports.ts";
 export const nodeRuntime: Runtime = {
   now() {
     return performance.now() as Millis;
+  },
+
+  awakeAndAsleep() {
+    return uptime() * 1_000;
   },
 
   /** Immediates run after the poll phase: what the sockets hold is delivered before. */

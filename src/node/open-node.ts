@@ -1,4 +1,5 @@
 /** From a data directory to a node that runs: recovery, the state as of the snapshot, the log. */
+import { NewerError } from "../lib/bytes.ts";
 import type { Random } from "../lib/random.ts";
 import type { RaftOptions } from "../raft/core.ts";
 import { Raft, type RaftStatus } from "../raft/raft.ts";
@@ -6,9 +7,9 @@ import type { Disk } from "../storage/disk.ts";
 import { openStorage } from "../storage/open.ts";
 import { Scrub } from "../storage/scrub.ts";
 import { readSnapshotChunks } from "../storage/snapshot-files.ts";
-import { DamageError, type StorageError } from "../storage/storage-error.ts";
+import { DamageError, StorageError } from "../storage/storage-error.ts";
 import type { Wal } from "../storage/wal.ts";
-import { RaftNode } from "./node.ts";
+import { type InForce, RaftNode } from "./node.ts";
 import type { Runtime, StateMachine, Transport } from "./ports.ts";
 import { type SnapshotEvent, type SnapshotLimits, Snapshots } from "./snapshots.ts";
 
@@ -27,6 +28,7 @@ export interface OpenNodeOptions<Result> {
   /** Empty; it is filled from the snapshot. */
   readonly machine: StateMachine<Result>;
   readonly onChange: (now: RaftStatus, before: RaftStatus) => void;
+  readonly onConfiguration: (now: InForce) => void;
   readonly onSnapshot: (event: SnapshotEvent) => void;
 }
 
@@ -59,6 +61,9 @@ export function openNode<Result>(
   readSnapshotChunks(disk, snapshotName, {
     onChunk: (chunk) => restorer.feed(chunk),
     onEnd: (problem) => {
+      if (problem instanceof NewerError) {
+        return done(new StorageError(`${snapshotName}: ${problem.message}`));
+      }
       if (problem !== null) {
         return done(new DamageError(`${snapshotName} cannot be read: ${problem.message}`));
       }
@@ -94,7 +99,8 @@ function assemble<Result>(
     snapshots: storage.snapshots,
     heal: (damage, done) => snapshots.healFromMemory(damage, done),
   });
-  const { onChange } = options;
-  const node = new RaftNode({ raft, log: wal, transport, runtime, machine, snapshots, onChange });
+  const { onChange, onConfiguration } = options;
+  const told = { onChange, onConfiguration };
+  const node = new RaftNode({ raft, log: wal, transport, runtime, machine, snapshots, ...told });
   return { node, raft, wal, scrub, notes: storage.notes };
 }

@@ -6,6 +6,8 @@ import type { ClusterTime, Millis, NodeId } from "../raft/types.ts";
 export interface Runtime {
   /** Monotonic, not affected by changes of the wall clock. */
   now(): Millis;
+  /** In milliseconds, from whenever: as `now`, but it goes on while the machine sleeps. */
+  awakeAndAsleep(): number;
   /** Runs `turn` soon, after the input that is already waiting has been delivered. */
   defer(turn: () => void): void;
   /** Runs `run` every `ms` until the returned function is called. */

@@ -46,7 +46,7 @@ export function openOrRepair<Result>(
     const needsLog = identity.joined && damage === null;
     tryOpen({ ...options, identity, needsLog }, (opened) => {
       if (!(opened instanceof StorageError)) return done({ opened, identity, damage });
-      const voters = options.raft.bootstrap.voters.length;
+      const { voters } = identity;
       // Once it is set aside, damage cannot be met again, unless the disk makes it.
       if (!(opened instanceof DamageError) || damage !== null) return done(opened);
       if (!canBeHelped(voters)) return done(beyondHelp(opened, voters));

@@ -28,6 +28,13 @@ export type ChunkAnswer =
   | { readonly type: "want"; readonly offset: number }
   | { readonly type: "refused"; readonly reason: "stale_term" | "not_wanted" };
 
+/** A snapshot of this node that is on its disk. */
+export interface SavedSnapshot {
+  readonly index: Index;
+  /** How long its file is. */
+  readonly bytes: number;
+}
+
 /** For the log of the operator. */
 export type SnapshotEvent =
   | { readonly type: "saved"; readonly index: Index; readonly bytes: number; readonly ms: number }
@@ -73,6 +80,8 @@ export class Snapshots {
   private enqueue: (input: Input) => void = () => {};
   private saving: { readonly abort: () => void } | null = null;
   private healing: Healing | null = null;
+  /** Who has asked for a snapshot. */
+  private requests: ((saved: SavedSnapshot) => void)[] = [];
   private incoming: IncomingSnapshot | null = null;
   private incomingCount = 0;
   private prepared: Prepared[] = [];
@@ -94,7 +103,17 @@ export class Snapshots {
     if (arriving !== null && arriving.index <= raft.core.log.committed) this.stopReceiving();
     if (this.saving !== null) return;
     if (this.healing !== null) this.heal(raft, this.healing);
+    else if (this.requests.length > 0) this.saveRequested(raft);
     else this.saveIfDue(raft);
+  }
+
+  /**
+   * Wants a snapshot, after the next turn or after one that is being taken: there are never two at
+   * a time. `done` when one is durable that has all that is applied now. Not called where nothing
+   * ever is.
+   */
+  request(done: (saved: SavedSnapshot) => void): void {
+    this.requests.push(done);
   }
 
   /**
@@ -106,6 +125,19 @@ export class Snapshots {
     assert(this.healing === null, "one damage at a time");
     this.deps.onEvent({ type: "damaged", file: damage.name, what: damage.what });
     this.healing = { damage, done };
+  }
+
+  private saveRequested(raft: Raft): void {
+    const { store } = this.deps;
+    // Who comes while it is written wants a newer one.
+    const count = this.requests.length;
+    const tell = () => {
+      const { meta, bytes } = must(store.newest, "a snapshot was saved");
+      for (const done of this.requests.splice(0, count)) done({ index: meta.index, bytes });
+    };
+    const meta = raft.snapshotMeta();
+    if (meta !== null) this.save(meta, tell);
+    else if (store.newest !== null) tell();
   }
 
   private saveIfDue(raft: Raft): void {

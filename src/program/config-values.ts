@@ -49,6 +49,17 @@ export function origin() {
   });
 }
 
+/** Reads origins, separated by commas. */
+export function origins() {
+  return z.string().transform((text, context): readonly string[] => {
+    const found = text.split(",").map((part) => originOf(part.trim()));
+    const whole = found.filter((each) => each !== null);
+    if (whole.length === found.length) return whole;
+    context.addIssue("use URLs such as http://127.0.0.1:4001, separated by commas");
+    return z.NEVER;
+  });
+}
+
 function originOf(text: string): string | null {
   const url = URL.parse(text);
   if (url === null || url.protocol !== "http:" || url.href !== `${url.origin}/`) return null;

@@ -1,13 +1,13 @@
 /** What the operator is told of damage, and how it ends. */
 import { must } from "../lib/assert.ts";
 import type { KvResult } from "../kv/store.ts";
-import { PeerBook, writeIdentity } from "../node/identity.ts";
+import { PeerBook } from "../node/identity.ts";
 import type { OpenNode } from "../node/open-node.ts";
 import type { RaftStatus } from "../raft/raft.ts";
 import type { Disk } from "../storage/disk.ts";
 import { DamageError } from "../storage/storage-error.ts";
 import type { Log } from "./log.ts";
-import type { Self } from "./self.ts";
+import type { Self } from "./members/self.ts";
 
 /** What the data directory was found to be. */
 export interface Found {
@@ -35,10 +35,9 @@ interface Healing {
 
 /** Once what makes it certain is on disk, so is the end of the doubt, and peers are told. */
 export function endDoubt({ disk, self, opened }: Healing, now: RaftStatus, log: Log): void {
-  const identity = { ...self.identity, since: must(now.rejoined, "a doubt ends at an entry") };
+  const since = must(now.rejoined, "a doubt ends at an entry");
   opened.wal.write(null, () =>
-    writeIdentity(disk, identity, () => {
-      self.become(identity);
+    self.change(disk, { since }, () => {
       log.info(`all is there again, up to entry ${now.rejoined}: this node votes and counts`);
     }),
   );

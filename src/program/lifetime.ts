@@ -1,5 +1,6 @@
 /** From a start to an exit code: signals, bugs, and the last line of the log. */
 import { constants } from "node:os";
+import { NewerError } from "../lib/bytes.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import type { Log } from "./log.ts";
 
@@ -50,6 +51,7 @@ export async function runUntilSignal(
 /** Says why, and ends the process: nothing may be acknowledged after this. */
 export function failStop(log: Log, error: unknown): never {
   if (error instanceof StartError || error instanceof StorageError) log.fatal(error.message);
+  else if (error instanceof Error && error.cause instanceof NewerError) log.fatal(error.message);
   else log.fatal({ err: error }, "a bug has stopped this node: it is safe to start it again");
   process.exit(1);
 }

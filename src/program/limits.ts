@@ -1,8 +1,8 @@
 /** Limits that no operator needs to set, each with its reason. */
 import type { Config } from "../config.ts";
 import type { SnapshotLimits } from "../node/snapshots.ts";
-import { simpleConfiguration } from "../raft/membership.ts";
 import type { RaftOptions } from "../raft/core.ts";
+import type { Configuration } from "../raft/types.ts";
 
 const MIB = 1024 * 1024;
 
@@ -14,12 +14,13 @@ export const SEGMENT_BYTES_MAX = 64 * MIB;
 export const DRAIN_MS = 5_000;
 
 /** What Raft is told. */
-export function raftOptions(config: Config): Omit<RaftOptions, "random"> {
+export function raftOptions(config: Config, bootstrap: Configuration): Omit<RaftOptions, "random"> {
   return {
     id: config.name,
-    bootstrap: simpleConfiguration([...config.initialCluster.keys()]),
+    bootstrap,
     heartbeatMs: config.heartbeatMs,
     electionMs: config.electionMs,
+    leaseMs: leaseMs(config),
     tickMs: TICK_MS,
     // A batch that takes longer to send than a heartbeat would hold up the heartbeats.
     appendEntriesMax: 1024,
@@ -34,6 +35,15 @@ export function raftOptions(config: Config): Omit<RaftOptions, "random"> {
     unappliedEntriesMax: 20_000,
     unappliedBytesMax: 64 * MIB,
   };
+}
+
+/**
+ * A leader's clock may be slow by the bound while another node's is fast by it: so much shorter is
+ * the lease than what the others hold still for (R6).
+ */
+function leaseMs({ electionMs, leaseDrift }: Config): number {
+  if (leaseDrift === null) return 0;
+  return Math.floor((electionMs * (100 - leaseDrift)) / (100 + leaseDrift));
 }
 
 /** When snapshots are taken. */

@@ -1,8 +1,10 @@
 /** What the log says about a running node: one line for each thing that its operator may miss. */
 import type { SnapshotEvent } from "../node/snapshots.ts";
 import { unreachable } from "../lib/assert.ts";
+import type { InForce } from "../node/node.ts";
 import type { RaftStatus } from "../raft/raft.ts";
 import type { Log } from "./log.ts";
+import { seldom } from "./seldom.ts";
 
 /** How the state machine is doing. */
 export interface StoreStatus {
@@ -14,6 +16,15 @@ export interface StoreStatus {
 export function changeLine(now: RaftStatus, before: RaftStatus): string {
   const { lastIndex, lastTerm, committed } = now;
   return `${who(now)} last=${lastIndex}@${lastTerm} commit=${committed}, was ${who(before)}`;
+}
+
+/** Another configuration is in force, or one was committed: `{n2,n3|n1,n2,n3+n4}`. */
+export function membersLine({ configuration, index, isCommitted }: InForce): string {
+  const { voters, outgoing, learners } = configuration;
+  const before = outgoing.length > 0 ? `|${outgoing.join()}` : "";
+  const after = learners.length > 0 ? `+${learners.join()}` : "";
+  const state = isCommitted ? "committed" : "in force";
+  return `members {${voters.join()}${before}${after}} by entry ${index}: ${state}`;
 }
 
 /** The line that comes every few seconds. */
@@ -58,23 +69,21 @@ const SLOW_DISK_PAUSE_MS = 10_000;
  * but not every one of many.
  */
 export class SlowDisk {
-  readonly #log: Log;
   readonly #limitMs: number;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  readonly #tell: (ms: number) => void;
 
   constructor(log: Log, electionMs: number) {
-    this.#log = log;
     this.#limitMs = electionMs / 2;
+    this.#tell = seldom(SLOW_DISK_PAUSE_MS, (ms) =>
+      log.warn(
+        `the disk is slow: an fsync took ${Math.round(ms)} ms; past an election timeout, ` +
+          "a leader loses its followers",
+      ),
+    );
   }
 
   onSync(ms: number): void {
-    const now = performance.now();
-    if (ms <= this.#limitMs || now - this.#toldAt < SLOW_DISK_PAUSE_MS) return;
-    this.#toldAt = now;
-    this.#log.warn(
-      `the disk is slow: an fsync took ${Math.round(ms)} ms; past an election timeout, ` +
-        "a leader loses its followers",
-    );
+    if (ms > this.#limitMs) this.#tell(ms);
   }
 }
 

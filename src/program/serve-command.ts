@@ -44,11 +44,13 @@ export function addServeCommand(program: Command): void {
 
 async function start(config: Config): Promise<never> {
   // Only now, as the client commands need none of it and should not wait for it.
-  const [{ openLog }, { runUntilSignal }, { serve }] = await Promise.all([
+  const [{ tuneCollector }, { openLog }, { runUntilSignal }, { serve }] = await Promise.all([
+    import("./collector.ts"),
     import("./log.ts"),
     import("./lifetime.ts"),
     import("./serve.ts"),
   ]);
+  tuneCollector();
   const { name, logLevel: level, logFormat } = config;
   // Not by `process.stdout`, which would make a pipe answer "try again" where it can be waited for.
   const isColourful = isatty(STDOUT);

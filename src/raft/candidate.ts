@@ -46,19 +46,22 @@ export function countOwnVote(core: Core): void {
 
 function countPrevotes(core: Core, votes: ReadonlyMap<NodeId, boolean>): void {
   const verdict = tally(core.configuration, votes);
-  if (verdict === "won") becomeCandidate(core);
+  if (verdict === "won") stand(core, false);
   else if (verdict === "lost") core.becomeFollower(core.term);
 }
 
-/** §5.2. The requests leave only when the new term and the own vote are on disk. */
-function becomeCandidate(core: Core): void {
+/**
+ * §5.2. The requests leave only when the new term and the own vote are on disk. `isTransfer`: the
+ * leader has asked for it.
+ */
+export function stand(core: Core, isTransfer: boolean): void {
   core.setHardState(asTerm(core.term + 1), core.id);
   core.role = { kind: "candidate", votes: new Map() };
   core.heardLeaderAt = null;
   core.resetElectionTimer();
   const { lastIndex, lastTerm } = core.log;
   for (const peer of otherVoters(core)) {
-    core.sendAfterPersist(peer, { type: "vote", lastIndex, lastTerm });
+    core.sendAfterPersist(peer, { type: "vote", lastIndex, lastTerm, isTransfer });
   }
 }
 

@@ -10,7 +10,8 @@ import { Doubt } from "./doubt.ts";
 import type { Entry, EntryKind } from "./entry.ts";
 import { makeEntry } from "./entry.ts";
 import { RaftLog } from "./log.ts";
-import { ConfigurationHistory, decodeConfiguration, isVoter } from "./membership.ts";
+import { ConfigurationHistory } from "./configuration-history.ts";
+import { decodeConfiguration, isVoter, memberOf } from "./membership.ts";
 import type { Body, Message, SnapshotTransfer, Write } from "./message.ts";
 import type { Progress, Window } from "./progress.ts";
 import type { ConfirmedRead } from "./read-index.ts";
@@ -37,6 +38,11 @@ export interface RaftOptions {
   readonly heartbeatMs: number;
   /** Elections start after a silence of between once and twice this, drawn anew each time. */
   readonly electionMs: number;
+  /**
+   * For how long after a quorum was asked a leader may answer reads by itself; 0: never. Less than
+   * `electionMs` by as much as clocks may differ in speed (R6).
+   */
+  readonly leaseMs: number;
   /** The interval of the input `tick`. Ticks much further apart mean that it stood still. */
   readonly tickMs: number;
   /** Bounds of one append message; it holds at least one entry, however large. */
@@ -69,7 +75,24 @@ export type Role =
       since: Millis;
       readonly timeAtStart: ClusterTime;
       heartbeatAt: Millis;
+      /** Not null: leadership is being handed over. */
+      transfer: Transfer | null;
+      /** Until then nobody else can have been elected: reads need no other proof. */
+      leaseUntil: Millis;
+      /** Not any more in this term, once another was told to stand for election (R7). */
+      mayLease: boolean;
+      /** Not null: until when the last step of a change waits for the clients of who leaves. */
+      partingUntil: Millis | null;
     };
+
+/** Leadership on its way to another. Meanwhile its leader takes no proposals, so it can end. */
+export interface Transfer {
+  readonly target: NodeId;
+  /** It is given up then: the target may be gone. */
+  readonly until: Millis;
+  /** When to ask the target to stand for election, again. */
+  askAt: Millis;
+}
 
 /** A write that was handed out and is not yet known to be on disk. */
 interface PendingWrite {
@@ -87,6 +110,8 @@ const ROUND_BOUND = 2 ** 31;
 export class Core {
   readonly options: RaftOptions;
   readonly id: NodeId;
+  /** Which entry has made this node a member; 0: it is a founder. */
+  readonly since: Index;
   readonly log: RaftLog;
   readonly configurations: ConfigurationHistory;
   readonly reads = new ReadQueue();
@@ -109,7 +134,7 @@ export class Core {
    * still comes from one as its leader is old.
    */
   readonly resigned = new Set<NodeId>();
-  /** Grants no vote before this: before the restart it may have promised loyalty to a leader. */
+  /** Grants no vote before this: in an older term, or life, it has promised loyalty to a leader. */
   noVoteBefore: Millis;
   /**
    * Counts campaigns, so that answers to an older one are told apart. It begins anywhere, so that
@@ -134,8 +159,11 @@ export class Core {
   private lastTickAt: Millis;
 
   constructor(options: RaftOptions, saved: Saved, now: Millis) {
+    // A lease vouches for reads as long as nobody is elected, and no longer (R8).
+    assert(options.leaseMs < options.electionMs, "a lease that outlives the others' loyalty");
     this.options = options;
     this.id = options.id;
+    this.since = memberOf(options.bootstrap, options.id)?.since ?? asIndex(0);
     this.now = now;
     this.lastTickAt = now;
     this.term = saved.hardState.term;
@@ -166,8 +194,26 @@ export class Core {
     return this.role.kind === "follower" ? this.role.leader : null;
   }
 
+  /**
+   * Who is no voter any more still stands until it knows that this is committed: the entry that
+   * says so may be in no log but those of nodes that leave, and then nobody else could be elected
+   * (§4.2.2 of the thesis). Its own vote does not count.
+   */
   get mayCampaign(): boolean {
-    return this.doubt === null && isVoter(this.configuration, this.id);
+    if (this.doubt !== null || !this.hasJoined) return false;
+    if (isVoter(this.configuration, this.id)) return true;
+    const { previous, index } = this.configurations;
+    return index > this.log.committed && previous !== null && isVoter(previous, this.id);
+  }
+
+  /**
+   * Whether the log has come to the entry that made this node a member. What stands before it may
+   * name an earlier machine of the same name, which had promised what this one knows nothing of: so
+   * until then it decides nothing (M8).
+   */
+  get hasJoined(): boolean {
+    const { id, since, configurations, snapshot } = this;
+    return since <= (snapshot?.index ?? 0) || configurations.tellsOf({ id, since });
   }
 
   /** The time to stamp entries with. Only a leader's is meaningful. */
@@ -223,7 +269,7 @@ export class Core {
   becomeFollower(term: Term): void {
     if (term > this.term) {
       this.setHardState(term, null);
-      this.heardLeaderAt = null;
+      this.forgetLeader();
       if (this.doubt !== null) this.doubt.verified = asIndex(0);
     }
     if (this.role.kind === "leader") {
@@ -232,6 +278,17 @@ export class Core {
       this.resetElectionTimer();
     }
     this.role = { kind: "follower", leader: null };
+  }
+
+  /**
+   * In a new term no leader was heard yet. But the last one may still count on this node: a term
+   * that is learned from an answer, of whoever stands in vain, does not end the promise (R6).
+   */
+  private forgetLeader(): void {
+    if (this.heardLeaderAt === null) return;
+    const loyalUntil = this.heardLeaderAt + this.options.electionMs;
+    this.noVoteBefore = Math.max(this.noVoteBefore, loyalUntil) as Millis;
+    this.heardLeaderAt = null;
   }
 
   resetElectionTimer(): void {

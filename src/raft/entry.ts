@@ -16,7 +16,7 @@
  * damage anywhere between the leader's memory and a follower's disk is found. The index is inside
  * it, so an entry read from a place where another belongs is found too.
  */
-import { MalformedError } from "../lib/bytes.ts";
+import { MalformedError, NewerError } from "../lib/bytes.ts";
 import { crc32c } from "../lib/crc32c.ts";
 import { decodeConfiguration } from "./membership.ts";
 import { decodeRejoin } from "./rejoin.ts";
@@ -74,7 +74,8 @@ export function entryLength(source: Uint8Array, offset: number): number | null {
 /**
  * Reads the entry that fills `bytes` exactly, and keeps `bytes`: pass a copy of anything that is
  * part of a larger buffer. Throws MalformedError where checksum, length or fields are wrong, or
- * where it is not of its kind: nobody could decide what to do with it later.
+ * where it is not of its kind, as nobody could decide what to do with it later; NewerError where
+ * its kind is not known.
  */
 export function decodeEntry(bytes: Uint8Array): Entry {
   if (entryLength(bytes, 0) !== bytes.length) throw new MalformedError("entry length is wrong");
@@ -83,7 +84,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     throw new MalformedError("entry checksum is wrong");
   }
   const kind = KINDS[view.getUint8(8)];
-  if (kind === undefined) throw new MalformedError(`unknown entry kind ${view.getUint8(8)}`);
+  if (kind === undefined) throw new NewerError(`an entry of kind ${view.getUint8(8)}`);
   const data = bytes.subarray(ENTRY_HEADER_BYTES);
   if (kind === "config") decodeConfiguration(data);
   if (kind === "rejoin") decodeRejoin(data);

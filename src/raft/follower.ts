@@ -1,6 +1,6 @@
 /** The follower: takes the leader's entries, votes, and stands where it hears no leader. */
 import { assert, must } from "../lib/assert.ts";
-import { campaign } from "./candidate.ts";
+import { campaign, stand } from "./candidate.ts";
 import type { Core } from "./core.ts";
 import type { Message } from "./message.ts";
 import { asIndex, type Index, type NodeId, type Term } from "./types.ts";
@@ -45,9 +45,10 @@ export function onHeartbeat(core: Core, m: From<"heartbeat">): void {
   follow(core, m.from);
   learnCommit(core, m.commit);
   const { doubt } = core;
-  if (doubt === null) core.reply(m.from, { type: "heard", readSeq: m.readSeq });
-  else if (doubt.asked === null)
+  if (doubt === null && core.hasJoined) core.reply(m.from, { type: "heard", readSeq: m.readSeq });
+  else if (doubt?.asked === null)
     core.reply(m.from, { type: "rejoin", incarnation: doubt.self.incarnation });
+  // Only that it is there: how far it is, it says in answer to appends.
   else core.reply(m.from, { type: "copied", matched: asIndex(0) });
 }
 
@@ -93,10 +94,20 @@ export function endDoubt(core: Core): void {
   core.sendAfterPersist(leader, { type: "appended", matched });
 }
 
+/**
+ * The leader hands over: no pre-vote, as the others would stay loyal to it. An old question of this
+ * term, repeated by the network, costs a term and no more.
+ */
+export function onTimeoutNow(core: Core, m: From<"timeoutNow">): void {
+  const { role } = core;
+  if (role.kind !== "follower" || (role.leader !== null && role.leader !== m.from)) return;
+  if (core.mayCampaign && !core.diskHangs) stand(core, true);
+}
+
 /** Would vote, if it were asked now. Promises nothing. */
 export function onPrevote(core: Core, m: From<"prevote">): void {
   if (m.term === core.term) resign(core, m.from);
-  const granted = m.term >= core.term && mayVote(core) && isUpToDate(core, m);
+  const granted = m.term >= core.term && mayVote(core, false) && isUpToDate(core, m);
   core.reply(m.from, { type: "prevoted", round: m.round, granted });
 }
 
@@ -112,8 +123,10 @@ function resign(core: Core, id: NodeId): void {
 
 /** §5.2, §5.4.1. The caller has seen to it that the request is of this term. */
 export function onVote(core: Core, m: From<"vote">): void {
-  const free = core.vote === m.from || (core.vote === null && core.leader === null);
-  if (core.doubt !== null || !free || !isUpToDate(core, m)) {
+  const isLoyal = core.now < core.noVoteBefore && !m.isTransfer;
+  const isFree = core.vote === null && core.leader === null && !isLoyal;
+  const mayHaveIt = core.vote === m.from || isFree;
+  if (core.doubt !== null || !core.hasJoined || !mayHaveIt || !isUpToDate(core, m)) {
     return core.reply(m.from, { type: "voted", granted: false });
   }
   if (core.vote === null) core.setHardState(core.term, m.from);
@@ -123,11 +136,13 @@ export function onVote(core: Core, m: From<"vote">): void {
 
 /**
  * Whether this node may help to depose a leader: not while it hears one itself, and not shortly
- * after a restart, when it may have heard one that it has forgotten. In doubt, it may have given
- * its vote already; with a disk that hangs, it could not give it.
+ * after a restart, when it may have heard one that it has forgotten; unless that leader wants it so
+ * itself. In doubt, it may have given its vote already; with a disk that hangs, it could not give
+ * it.
  */
-export function mayVote(core: Core): boolean {
-  if (core.doubt !== null || core.diskHangs) return false;
+export function mayVote(core: Core, isTransfer: boolean): boolean {
+  if (core.doubt !== null || !core.hasJoined || core.diskHangs) return false;
+  if (isTransfer) return true;
   return !core.hasLiveLeader && core.now >= core.noVoteBefore;
 }
 
@@ -155,6 +170,6 @@ function follow(core: Core, leader: NodeId): void {
 function acknowledge(core: Core, leader: NodeId, matched: Index): void {
   const { doubt } = core;
   if (doubt !== null) doubt.verified = asIndex(Math.max(doubt.verified, matched));
-  const type = doubt === null ? "appended" : "copied";
+  const type = doubt === null && core.hasJoined ? "appended" : "copied";
   core.sendAfterPersist(leader, { type, matched });
 }

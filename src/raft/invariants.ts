@@ -6,10 +6,13 @@
  * Both throw AssertionError. Their cost grows with the uncommitted part of the log only.
  */
 import { assert, must } from "../lib/assert.ts";
+import { equalBytes } from "../lib/bytes.ts";
 import type { Core, Role } from "./core.ts";
-import { decodeConfiguration, isVoter, membersOf } from "./membership.ts";
+import { encodeConfiguration, isJoint, isVoter, membersOf } from "./membership.ts";
 import type { Raft } from "./raft.ts";
 import type { Configuration, Index, NodeId, Term } from "./types.ts";
+
+type Leader = Extract<Role, { kind: "leader" }>;
 
 /** What `checkDelta` remembers of a node from before a step. */
 export interface NodeState {
@@ -27,6 +30,10 @@ export interface NodeState {
   readonly lastTerm: Term;
   readonly round: number;
   readonly readSeq: number;
+  readonly configuration: Configuration;
+  readonly configurationIndex: Index;
+  /** Of a leader: whether it may have a lease. */
+  readonly mayLease: boolean;
 }
 
 export function captureState(raft: Raft): NodeState {
@@ -47,6 +54,9 @@ export function captureState(raft: Raft): NodeState {
     lastTerm: log.lastTerm,
     round: core.round,
     readSeq: core.reads.seq,
+    configuration: core.configuration,
+    configurationIndex: core.configurations.index,
+    mayLease: core.role.kind === "leader" && core.role.mayLease,
   };
 }
 
@@ -55,6 +65,7 @@ export function checkBasic(raft: Raft): void {
   const { core } = raft;
   checkLog(core);
   checkUncommitted(core);
+  checkConfiguration(core);
   checkSnapshot(core);
   checkRole(core);
 }
@@ -69,6 +80,25 @@ export function checkDelta(before: NodeState, raft: Raft): void {
   checkTermDelta(before, after);
   checkDoubtDelta(before, raft.core);
   checkLogDelta(before, raft.core);
+  const { core } = raft;
+  if (before.role !== "leader" || core.role.kind !== "leader" || before.term !== core.term) return;
+  assert(before.mayLease || !core.role.mayLease, "may have a lease again, though it handed over");
+  if (before.configurationIndex !== core.configurations.index) checkChange(before, core);
+}
+
+/** §6: a leader goes on from what is committed, and never without a majority of who decided. */
+function checkChange(before: NodeState, core: Core): void {
+  const { configuration: old, configurationIndex } = before;
+  const { log, configuration } = core;
+  assert(configurationIndex <= log.committed, "another change is not committed yet");
+  const hasOwn = log.termAt(log.committed) === core.term;
+  assert(hasOwn, "changes members before an entry of its own is committed");
+  if (isJoint(old)) {
+    const isEnd = !isJoint(configuration) && isSame(configuration.voters, old.voters);
+    return assert(isEnd, "a change ends with other voters than it began with");
+  }
+  const decidesOn = isJoint(configuration) ? configuration.outgoing : configuration.voters;
+  assert(isSame(decidesOn, old.voters), "voters change without a joint configuration");
 }
 
 /** In doubt nobody votes; and it ends by an entry that is committed and on disk, with a vote. */
@@ -131,7 +161,7 @@ function checkLog(core: Core): void {
 function checkUncommitted(core: Core): void {
   const { log, configurations } = core;
   const from = Math.max(log.committed, log.base.index) + 1;
-  let newest: Configuration | null = null;
+  let newest: Uint8Array | null = null;
   let time = 0;
   for (let index = from; index <= log.lastIndex; index++) {
     const entry = log.entryAt(index as Index);
@@ -140,19 +170,43 @@ function checkUncommitted(core: Core): void {
     assert(entry.term >= term, () => `the term goes back at ${index}`);
     assert(entry.time >= time, () => `cluster time goes back at ${index}`);
     time = entry.time;
-    if (entry.kind === "config") newest = decodeConfiguration(entry.data);
+    if (entry.kind === "config") newest = entry.data;
   }
   const current = configurations.current;
   assert(configurations.at(log.lastIndex) === current, "a configuration past the log's end");
   if (newest !== null) {
-    assert(sameConfiguration(newest, current), "the newest configuration is not in force");
+    const isInForce = equalBytes(newest, encodeConfiguration(current));
+    assert(isInForce, "the newest configuration is not in force");
   }
 }
 
-function sameConfiguration(a: Configuration, b: Configuration): boolean {
-  return (["voters", "outgoing", "learners"] as const).every(
-    (part) => a[part].join() === b[part].join(),
-  );
+/** Configurations never change, and the same one is in force for long. */
+const checked = new WeakSet<Configuration>();
+
+function checkConfiguration({ configuration, configurations }: Core): void {
+  if (!checked.has(configuration)) checkMembers(configuration);
+  checked.add(configuration);
+  // Whoever joins begins with the configuration of a log that it has yet to get.
+  if (configurations.index === 0) return;
+  for (const { id, since } of configuration.members) {
+    assert(since <= configurations.index, () => `${id} is a member since an entry to come`);
+  }
+}
+
+/** Everybody has a part and a place, and nobody two that exclude each other. */
+function checkMembers(configuration: Configuration): void {
+  const { voters, outgoing, learners, members } = configuration;
+  assert(voters.length > 0, "nobody decides");
+  const parts = [...new Set([...voters, ...outgoing, ...learners])].sort();
+  assert(isSame(parts, [...membersOf(configuration)].sort()), "parts and members disagree");
+  for (const id of learners) assert(!voters.includes(id), () => `${id} votes and learns`);
+  for (const { id, isJoining } of members) {
+    assert(!isJoining || learners.includes(id), () => `${id} has joined already`);
+  }
+}
+
+function isSame(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.join() === b.join();
 }
 
 function checkSnapshot(core: Core): void {
@@ -178,8 +232,10 @@ function checkRole(core: Core): void {
     case "precandidate":
     case "candidate":
       for (const id of role.votes.keys()) {
-        assert(isVoter(core.configuration, id), () => `${id} has no vote`);
+        const mayVote = id === core.id || isVoter(core.configuration, id);
+        assert(mayVote, () => `${id} has no vote`);
       }
+      assert(core.mayCampaign, "stands though it is no voter");
       assert(role.kind === "precandidate" || core.vote === core.id, "stands without its own vote");
       return assert(idle, "a candidate holds reads");
     case "leader":
@@ -187,13 +243,15 @@ function checkRole(core: Core): void {
   }
 }
 
-function checkLeader(core: Core, role: Extract<Role, { kind: "leader" }>): void {
+function checkLeader(core: Core, role: Leader): void {
+  checkLease(core, role);
   const { log } = core;
   assert(core.vote === core.id, "leads without its own vote");
   assert(core.termIsDurable, "leads a term that is not on disk");
   assert(log.lastTerm === core.term, "leads without an entry of its own");
   const peers = membersOf(core.configuration).filter((id) => id !== core.id);
-  assert([...role.progress.keys()].join() === peers.join(), "replicates to other than the members");
+  const isToMembers = isSame([...role.progress.keys()].sort(), [...peers].sort());
+  assert(isToMembers, "replicates to other than the members");
   for (const [id, progress] of role.progress) {
     const { matched, next } = progress;
     assert(progress.promised <= matched, () => `${id}: counts more than matches`);
@@ -205,4 +263,15 @@ function checkLeader(core: Core, role: Extract<Role, { kind: "leader" }>): void 
     const streams = progress.mode === "snapshot" && progress.unanswered;
     assert(!streams, () => `${id}: sends entries during a snapshot`);
   }
+}
+
+/** R6, R7: a lease is short, and nobody has one who has told another to stand for election. */
+function checkLease(core: Core, { transfer, leaseUntil, mayLease }: Leader): void {
+  assert(mayLease || leaseUntil <= core.now, "has a lease that it must not have");
+  assert(leaseUntil <= core.now + core.options.leaseMs, "has a lease for longer than any lasts");
+  if (transfer === null) return;
+  assert(!mayLease, "may have a lease while it hands over");
+  const canLead =
+    core.configuration.voters.includes(transfer.target) && transfer.target !== core.id;
+  assert(canLead, () => `hands over to ${transfer.target}, which cannot lead`);
 }

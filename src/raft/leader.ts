@@ -5,7 +5,9 @@ import { membersOf } from "./membership.ts";
 import type { Message, Refusal, SnapshotTransfer } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { reached } from "./quorum.ts";
+import { hasCommittedOwn, onMembersTick, reconfigureDrain } from "./reconfigure.ts";
 import { encodeRejoin } from "./rejoin.ts";
+import { handOver, onTransferTick, transferDrain } from "./transfer.ts";
 import {
   asIndex,
   type ClusterTime,
@@ -32,6 +34,10 @@ export function becomeLeader(core: Core): void {
     since: core.now,
     timeAtStart: core.log.lastTime as ClusterTime,
     heartbeatAt: core.now,
+    transfer: null,
+    leaseUntil: core.now,
+    mayLease: core.options.leaseMs > 0,
+    partingUntil: null,
   };
   // Entries of earlier terms are committed only together with one of this term (§5.4.2), and reads
   // may be served only after that (§6.4 of the thesis): so start with an entry of its own.
@@ -40,7 +46,8 @@ export function becomeLeader(core: Core): void {
 
 /** Takes proposals into the log, all or none. Returns where the first one stands. */
 export function propose(core: Core, data: readonly Uint8Array[]): Position | Refusal {
-  if (core.role.kind !== "leader") return "not_leader";
+  // While it hands over it takes nothing new: whoever asks is told to look for a leader again.
+  if (core.role.kind !== "leader" || core.role.transfer !== null) return "not_leader";
   if (isBusy(core, data)) return "busy";
   const first: Position = { index: asIndex(core.log.lastIndex + 1), term: core.term };
   for (const item of data) core.appendNew("command", item);
@@ -62,10 +69,12 @@ export function onLeaderTick(core: Core, leader: Leader, stalledMs: number): voi
   }
   // While this process stood still nobody could renew a lease with it: that time does not count.
   leader.since = Math.min(leader.since + stalledMs, core.now) as Millis;
-  if (core.diskHangs) return core.becomeFollower(core.term);
+  if (core.diskHangs) return handOver(core, leader);
   // CheckQuorum (§6.2 of the thesis): without a quorum nothing can be committed or read here.
   const silence = core.now - quorumContact(core, leader, core.now);
   if (silence >= core.options.electionMs) return core.becomeFollower(core.term);
+  onTransferTick(core, leader);
+  onMembersTick(core, leader);
   if (core.now >= leader.heartbeatAt) sendHeartbeats(core, leader);
 }
 
@@ -171,14 +180,22 @@ interface SnapshotResult extends SnapshotTransfer {
 export function leaderDrain(core: Core, leader: Leader): void {
   advanceCommit(core, leader);
   confirmReads(core, leader);
-  const ownTermCommitted = core.log.termAt(core.log.committed) === core.term;
-  // One round at a time: what arrives meanwhile shares the next.
-  if (core.reads.hasWaiting && !core.reads.hasRound && ownTermCommitted) {
-    core.reads.startRound(core.log.committed);
-    sendHeartbeats(core, leader);
+  reconfigureDrain(core, leader);
+  if (core.role !== leader) return;
+  if (core.reads.hasWaiting && hasCommittedOwn(core)) readNow(core, leader);
+  transferDrain(core, leader);
+  for (const [peer, progress] of leader.progress) replicate(core, peer, progress);
+}
+
+/** By the lease, where that will do, or else in a round: what arrives meanwhile shares the next. */
+function readNow(core: Core, leader: Leader): void {
+  const { reads, log } = core;
+  if (core.now < leader.leaseUntil) core.confirmedReads.push(...reads.takeLeased(log.committed));
+  if (reads.hasWaiting && !reads.isAsking) {
+    reads.startRound(core.now, log.committed);
+    tellHeartbeat(core, leader);
     confirmReads(core, leader);
   }
-  for (const [peer, progress] of leader.progress) replicate(core, peer, progress);
 }
 
 /** Sends what the follower lacks, as far as its window allows. */
@@ -262,8 +279,14 @@ function startSnapshot(core: Core, peer: NodeId, progress: Progress): void {
   core.snapshotsTo.push({ peer, transfer: core.transfers });
 }
 
-/** Heartbeats tell of the commit only as far as the follower is known to match. */
 function sendHeartbeats(core: Core, leader: Leader): void {
+  // Who answers this one has been loyal since it was sent.
+  if (leader.mayLease) core.reads.startRound(core.now, null);
+  tellHeartbeat(core, leader);
+}
+
+/** Heartbeats tell of the commit only as far as the follower is known to match. */
+function tellHeartbeat(core: Core, leader: Leader): void {
   leader.heartbeatAt = (core.now + core.options.heartbeatMs) as Millis;
   for (const [peer, progress] of leader.progress) {
     const commit = asIndex(Math.min(core.log.committed, progress.matched));
@@ -286,7 +309,10 @@ function confirmReads(core: Core, leader: Leader): void {
   const confirmed = reached(core.configuration, (id) =>
     id === core.id ? reads.seq : (leader.progress.get(id)?.readAcked ?? 0),
   );
-  core.confirmedReads.push(...reads.confirm(confirmed));
+  const { reads: served, sentAt } = reads.confirm(confirmed);
+  core.confirmedReads.push(...served);
+  if (sentAt === null || !leader.mayLease) return;
+  leader.leaseUntil = Math.max(leader.leaseUntil, sentAt + core.options.leaseMs) as Millis;
 }
 
 /** An answer of this term arrived. Null: from nobody that this leader replicates to. */

@@ -1,5 +1,6 @@
 /** What nodes say to each other, what can happen to a node, and what it wants done. */
 import type { Entry } from "./entry.ts";
+import type { ConfirmedRead } from "./read-index.ts";
 import type { HardState, Index, NodeId, SnapshotMeta, Term } from "./types.ts";
 
 /**
@@ -18,7 +19,13 @@ export type Body =
     }
   /** `round` repeats the question's, so that an answer to an older round is not counted. */
   | { readonly type: "prevoted"; readonly round: number; readonly granted: boolean }
-  | { readonly type: "vote"; readonly lastIndex: Index; readonly lastTerm: Term }
+  /** `isTransfer`: the leader itself has asked the candidate to stand, so nobody is loyal to it. */
+  | {
+      readonly type: "vote";
+      readonly lastIndex: Index;
+      readonly lastTerm: Term;
+      readonly isTransfer: boolean;
+    }
   | { readonly type: "voted"; readonly granted: boolean }
   | {
       readonly type: "append";
@@ -46,6 +53,8 @@ export type Body =
   | { readonly type: "heard"; readonly readSeq: number }
   /** The answer of a node in doubt to a heartbeat: it asks to be made certain (doubt.ts). */
   | { readonly type: "rejoin"; readonly incarnation: string }
+  /** Stand for election now: the leader hands over to you (§3.10 of the thesis). Not answered. */
+  | { readonly type: "timeoutNow" }
   /** A commit that no append has carried. Not answered. */
   | { readonly type: "commit"; readonly commit: Index }
   /** A snapshot of the leader that the receiver's driver has fetched, checked and made ready. */
@@ -105,7 +114,7 @@ export interface Ready {
   /** More is committed than was handed out: drain again soon. */
   readonly moreCommitted: boolean;
   /** Reads that may be served from the state at `index` or later. */
-  readonly reads: readonly { readonly token: number; readonly index: Index }[];
+  readonly reads: readonly ConfirmedRead[];
   /** Reads that this node can no longer vouch for: it is not the leader any more. */
   readonly readsLost: readonly number[];
   /** Send the newest snapshot to these peers: the log no longer reaches back far enough. */

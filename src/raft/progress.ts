@@ -51,6 +51,12 @@ export class Progress {
   transfer = 0;
   /** Where that snapshot ends. */
   snapshotIndex: Index = asIndex(0);
+  /**
+   * It keeps up with the log (§4.2.1 of the thesis): all that there was at some moment it had
+   * within the limit of `noteRound`, the last time that this was measured.
+   */
+  keepsUp = false;
+  private round: { readonly target: Index; readonly startedAt: Millis };
   /** A probe is on its way: send nothing more before its answer, or before `retryAt`. */
   private waiting = false;
   private inflight: { readonly last: Index; readonly bytes: number }[] = [];
@@ -60,6 +66,15 @@ export class Progress {
     this.next = next;
     this.heardAt = now;
     this.retryAt = now;
+    this.round = { target: asIndex(next - 1), startedAt: now };
+  }
+
+  /** Measures whether it keeps up with the log, which ends at `last` now. */
+  noteRound(last: Index, now: Millis, limitMs: number): void {
+    const took = now - this.round.startedAt;
+    const isOver = this.matched >= this.round.target;
+    if (isOver) this.round = { target: last, startedAt: now };
+    if (isOver || took > limitMs) this.keepsUp = isOver && took <= limitMs;
   }
 
   /** The follower has lost its log, perhaps: what it said before is not so any more. */
@@ -112,15 +127,19 @@ export class Progress {
     this.copied(matched);
   }
 
-  /** The follower holds everything up to `matched`. Answers may come late, twice, in any order. */
+  /**
+   * The follower holds everything up to `matched`. Answers may come late, twice, in any order. One
+   * that tells of less than what the probe builds on is not the probe's, which goes on.
+   */
   copied(matched: Index): void {
+    const isProbeAnswered = matched >= this.next - 1;
     if (matched > this.matched) this.matched = matched;
     if (this.next <= this.matched) this.next = asIndex(this.matched + 1);
     while (this.inflight[0] !== undefined && this.inflight[0].last <= this.matched) {
       this.inflightBytes -= this.inflight[0].bytes;
       this.inflight.shift();
     }
-    if (this.mode === "probe") this.replicate();
+    if (this.mode === "probe" && isProbeAnswered) this.replicate();
   }
 
   /** Back to one message at a time, from `next` or what is known to match. */

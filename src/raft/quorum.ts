@@ -1,5 +1,5 @@
 /** The arithmetic of majorities: one for commits, reads and contact, one for votes. */
-import type { Configuration, NodeId } from "./types.ts";
+import type { Deciders, NodeId } from "./types.ts";
 
 export type Verdict = "won" | "lost" | "pending";
 
@@ -13,7 +13,7 @@ export function majority(count: number): number {
  * each member is. During a joint change both halves must have reached it (§6). A half without
  * members has decided everything: infinity.
  */
-export function reached(config: Configuration, value: (id: NodeId) => number): number {
+export function reached(config: Deciders, value: (id: NodeId) => number): number {
   return Math.min(reachedBy(config.voters, value), reachedBy(config.outgoing, value));
 }
 
@@ -24,7 +24,7 @@ function reachedBy(ids: readonly NodeId[], value: (id: NodeId) => number): numbe
 }
 
 /** What the votes so far decide: `true` granted, `false` refused, absent not answered. */
-export function tally(config: Configuration, votes: ReadonlyMap<NodeId, boolean>): Verdict {
+export function tally(config: Deciders, votes: ReadonlyMap<NodeId, boolean>): Verdict {
   const halves = [tallyOf(config.voters, votes), tallyOf(config.outgoing, votes)];
   if (halves.includes("lost")) return "lost";
   return halves.includes("pending") ? "pending" : "won";

@@ -6,6 +6,7 @@
 import { unreachable } from "../lib/assert.ts";
 import { countOwnVote, onPrevoted, onVoted } from "./candidate.ts";
 import { Core, type RaftOptions, type Role } from "./core.ts";
+import { type FollowerStatus, followersOf } from "./followers.ts";
 import {
   endDoubt,
   mayVote,
@@ -15,6 +16,7 @@ import {
   onHeartbeat,
   onPrevote,
   onSnapshot,
+  onTimeoutNow,
   onVote,
 } from "./follower.ts";
 import {
@@ -31,8 +33,11 @@ import {
   propose,
   quorumContact,
 } from "./leader.ts";
+import type { MemberChange } from "./change.ts";
 import type { Input, Message, Ready, Refusal, SnapshotSaved } from "./message.ts";
+import { changeMembers, type ChangeRefusal, type ChangeTaken } from "./reconfigure.ts";
 import type { Saved } from "./saved.ts";
+import { handOver, startTransfer, type TransferRefusal } from "./transfer.ts";
 import {
   asIndex,
   type ClusterTime,
@@ -59,6 +64,12 @@ export interface RaftStatus {
   readonly logBytes: number;
   readonly snapshotIndex: Index;
   readonly configuration: Configuration;
+  /** Which entry brought the configuration, or a place up to which it was in force already. */
+  readonly configurationIndex: Index;
+  /** At the leader, how far each member is, itself among them; elsewhere null. */
+  readonly followers: readonly FollowerStatus[] | null;
+  /** To whom leadership is being handed over. */
+  readonly transferTo: NodeId | null;
   /**
    * Milliseconds since a leader was last heard or, by this node as the leader, a quorum was. Null:
    * never since the start.
@@ -96,6 +107,7 @@ export class Raft {
   /** Takes one input. What it leads to is told by `drain`. */
   step(input: Input, now: Millis): void {
     const { core } = this;
+    // `take` may put another in its place, and whom this one had heard would be forgotten.
     const { role } = core;
     core.now = now;
     this.take(input);
@@ -145,6 +157,28 @@ export class Raft {
     return propose(this.core, data);
   }
 
+  /**
+   * Changes who is a member, all wishes together or none. It is in force as soon as it is in the
+   * log, and done when the configuration is not joint and committed.
+   */
+  change(changes: readonly MemberChange[], now: Millis): ChangeTaken | ChangeRefusal {
+    this.core.now = now;
+    return changeMembers(this.core, changes);
+  }
+
+  /** Hands leadership over; see `startTransfer`. */
+  transfer(target: NodeId | null, now: Millis): { readonly target: NodeId } | TransferRefusal {
+    this.core.now = now;
+    return startTransfer(this.core, target);
+  }
+
+  /** Leads no more: whoever has most of the log is asked to stand for election at once. */
+  resign(): void {
+    const { core } = this;
+    if (core.role.kind === "leader") handOver(core, core.role);
+    else core.becomeFollower(core.term);
+  }
+
   /** The peer wants to hear at once that the entry at `index` is committed. */
   awaitCommit(peer: NodeId, index: Index): void {
     const { role } = this.core;
@@ -153,11 +187,14 @@ export class Raft {
 
   /**
    * Asks for a linearizable read. False: not the leader. Otherwise `drain` will name the token
-   * once, among `reads` or `readsLost`.
+   * once, among `reads` or `readsLost`. `lease` not null: the leader's lease will do, if it has one
+   * at this moment, which must not be before the read was asked for. That is as good as the bound
+   * on how much clocks differ in speed.
    */
-  read(token: number): boolean {
+  read(token: number, lease: { readonly now: Millis } | null = null): boolean {
+    if (lease !== null) this.core.now = lease.now;
     if (this.core.role.kind !== "leader") return false;
-    this.core.reads.add(token);
+    this.core.reads.add(token, lease !== null);
     return true;
   }
 
@@ -204,6 +241,9 @@ export class Raft {
       logBytes: log.bytes,
       snapshotIndex: core.snapshot?.index ?? (0 as Index),
       configuration: core.configuration,
+      configurationIndex: core.configurations.index,
+      followers: followersOf(core, now),
+      transferTo: core.role.kind === "leader" ? (core.role.transfer?.target ?? null) : null,
       lastContactMs: contact === null ? null : now - contact,
       clusterTime: core.clusterTime(),
       inDoubt: core.doubt !== null,
@@ -212,12 +252,17 @@ export class Raft {
     };
   }
 
-  /** What a snapshot of the state as applied now stands for. Null: it would be no newer. */
+  /**
+   * What a snapshot of the state as applied now stands for. Null: it would be no newer; or nobody
+   * knows who the members were then, as whoever joins begins with those that came later (M6).
+   */
   snapshotMeta(): SnapshotMeta | null {
-    const { log, snapshot, configurations } = this.core;
+    const { log, snapshot, configurations, since } = this.core;
     if (log.applied <= (snapshot?.index ?? 0)) return null;
     const { index, term, time } = log.entryAt(log.applied);
-    return { index, term, time, configuration: configurations.at(index) };
+    const inForce = configurations.itemAt(index);
+    if (since > 0 && inForce.index === 0) return null;
+    return { index, term, time, configuration: inForce.configuration };
   }
 
   private onTick(): void {
@@ -232,7 +277,7 @@ export class Raft {
     // A request for a vote does not even raise the term where it would not be granted for a
     // leader's sake; a pre-vote never does, nor is its answer bound to a term: it has its round.
     if (m.type === "prevote") return onPrevote(core, m);
-    if (m.type === "vote" && m.term > core.term && !mayVote(core)) return;
+    if (m.type === "vote" && m.term > core.term && !mayVote(core, m.isTransfer)) return;
     if (m.term > core.term) core.becomeFollower(m.term);
     if (m.type === "prevoted") return onPrevoted(core, m);
     if (m.term < core.term) return this.onOldMessage(m);
@@ -265,6 +310,8 @@ export class Raft {
         return onCommit(core, m);
       case "snapshot":
         return onSnapshot(core, m);
+      case "timeoutNow":
+        return onTimeoutNow(core, m);
       case "appended":
       case "copied":
         if (role.kind === "leader") onAppended(core, role, m);

@@ -27,9 +27,12 @@ export function asTerm(value: number): Term {
   return value as Term;
 }
 
+/** The names of nodes. */
+export const NODE_ID = /^[A-Za-z0-9._-]{1,64}$/;
+
 /** Whether `text` can name a node. */
 export function isNodeId(text: string): text is NodeId {
-  return /^[A-Za-z0-9._-]{1,64}$/.test(text);
+  return NODE_ID.test(text);
 }
 
 /** What an election must remember over a crash: written before any reply that depends on it. */
@@ -45,16 +48,37 @@ export interface Position {
   readonly term: Term;
 }
 
+/** What the cluster knows of a member, besides its part in decisions. */
+export interface Member {
+  readonly id: NodeId;
+  /** Where the others reach it. */
+  readonly peerUrl: string;
+  /** The data directory that it joined with; empty: the one that is heard first. */
+  readonly incarnation: string;
+  /**
+   * Which entry has made it a member; 0 for a founder. A name that was removed can be used again,
+   * and this tells its lives apart (M8).
+   */
+  readonly since: Index;
+  /** A learner that becomes a voter by itself, as soon as it has caught up. */
+  readonly isJoining: boolean;
+}
+
 /**
  * Who decides. A decision needs a majority of `voters` and, while a change is under way (`outgoing`
  * not empty), a majority of `outgoing` too (§6, joint consensus). Learners receive the log and do
- * not count.
+ * not count. A voter that becomes a learner is both, `outgoing` and learner, until the change ends.
  */
 export interface Configuration {
   readonly voters: readonly NodeId[];
   readonly outgoing: readonly NodeId[];
   readonly learners: readonly NodeId[];
+  /** All of them, each once, ordered by name. */
+  readonly members: readonly Member[];
 }
+
+/** As much of a configuration as decides. */
+export type Deciders = Pick<Configuration, "voters" | "outgoing">;
 
 /** What a snapshot stands for: the state after applying the log up to and including `index`. */
 export interface SnapshotMeta extends Position {

@@ -7,13 +7,16 @@ import type { Txn } from "../kv/operation.ts";
 import type { Page, PageLimits } from "../kv/range.ts";
 import type { KvResult, KvStore } from "../kv/store.ts";
 import type { KeyValue, Metadata } from "../kv/version.ts";
-import type { RaftNode } from "../node/node.ts";
+import type { RaftNode, ReadProof } from "../node/node.ts";
+import type { SavedSnapshot } from "../node/snapshots.ts";
 import type { RaftStatus } from "../raft/raft.ts";
 import type { Millis, NodeId } from "../raft/types.ts";
 import type { PeerCalls } from "../transport/call.ts";
 import { WatchHub } from "../watch/hub.ts";
+import { type Backup, Backups } from "./backups.ts";
 import type { Clock } from "./clock.ts";
 import { startCompaction } from "./compaction.ts";
+import { Examinee } from "./examinee.ts";
 import { Renewals, startExpiry } from "./leases.ts";
 import type { ServiceLimits } from "./limits.ts";
 import { Locks, type LockState } from "./locks.ts";
@@ -21,8 +24,9 @@ import { ServiceError } from "./errors.ts";
 import { Forwarder } from "./forward.ts";
 import type { Leadership, LeaderWatch } from "./leader-watch.ts";
 import { type KeysAt, ManyReads, type ManyReading, mustHave, type RangeAt } from "./many-reads.ts";
+import { type MemberChanges, Members } from "./members.ts";
 import { ReadCalls } from "./read-calls.ts";
-import type { Life, Listing, Reading, ReadOptions } from "./reading.ts";
+import type { Consistency, Life, Listing, Reading, ReadOptions } from "./reading.ts";
 import { caughtUp, type ReaderDeps } from "./reads.ts";
 import { RevisionWaits } from "./revision-waits.ts";
 import { Writer } from "./writes.ts";
@@ -30,14 +34,25 @@ import { Writer } from "./writes.ts";
 /** The node, as far as the service needs it. */
 export type ServedNode = Pick<
   RaftNode<KvResult>,
-  "submit" | "whenApplied" | "readIndex" | "whenReached" | "status"
+  | "submit"
+  | "whenApplied"
+  | "readIndex"
+  | "whenReached"
+  | "status"
+  | "change"
+  | "transfer"
+  | "inForce"
+  | "fateOf"
+  | "awaitCommit"
+  | "freeze"
+  | "saveSnapshot"
 >;
 
 /** What the service is made of. */
 export interface KvServiceDeps {
   readonly node: ServedNode;
   readonly store: KvStore;
-  readonly calls: Pick<PeerCalls, "forward" | "readIndex">;
+  readonly calls: Pick<PeerCalls, "forward" | "readIndex" | "members">;
   /** Told of every change by the node's `onChange`. */
   readonly leaders: LeaderWatch;
   readonly clock: Clock;
@@ -60,6 +75,18 @@ export interface StoreStatus {
   readonly keys: number;
   readonly keyBytes: number;
   readonly historyBytes: number;
+  /** How many commands have made it, … */
+  readonly commands: number;
+  /** … their digest, and after how many of them a majority was last known to have the same. */
+  readonly digest: string;
+  readonly agreed: number | null;
+}
+
+/** The state of this node, new enough for a read. */
+export interface Reached {
+  readonly revision: number;
+  /** How that is known. */
+  readonly consistency: Consistency;
 }
 
 /** A lease, and some of the keys that hang on it. */
@@ -87,7 +114,12 @@ export class KvService {
   readonly #renewals: Renewals;
   /** See there. */
   readonly locks: Locks;
+  /** See there. */
+  readonly members: Members;
+  /** See there. */
+  readonly examinee: Examinee;
   readonly #many: ManyReads;
+  readonly #backups: Backups;
   #isCaughtUp = false;
   #isStopped = false;
 
@@ -109,9 +141,13 @@ export class KvService {
       writer: this.#writer,
       revisions: this.#revisions,
       clock,
-      caughtUp: (deadline) => caughtUp(this.#reader, deadline),
+      caughtUp: async (deadline) => void (await caughtUp(this.#reader, deadline)),
     });
+    const clientUrlOf = (id: NodeId) => deps.clientUrlOf(id);
+    this.members = new Members({ node, leaders, calls, clock, callTimeoutMs, clientUrlOf });
     this.#many = new ManyReads(store, clock);
+    this.#backups = new Backups({ node, store, clock });
+    this.examinee = new Examinee({ store, clock, term: () => node.status().term });
   }
 
   /** Begins what the service does of its own accord. Returns how to stop that. */
@@ -131,6 +167,12 @@ export class KvService {
       stopCompaction();
       stopExpiry();
     };
+  }
+
+  /** The cluster has removed this node: what its clients wait for ends. */
+  depart(): void {
+    this.members.depart();
+    this.#writer.depart();
   }
 
   /**
@@ -182,16 +224,16 @@ export class KvService {
 
   /** Reads a key. */
   async get(key: Key, options: ReadOptions): Promise<Reading> {
-    await this.#ready(options);
-    return this.#reading(this.#deps.store.get(key), options);
+    const consistency = await this.#ready(options);
+    return this.#reading(this.#deps.store.get(key), consistency);
   }
 
   /** Reads a key as it was at a revision. Rejects with what makes that impossible, too. */
   async getAt(key: Key, revision: number, options: ReadOptions): Promise<Reading> {
-    await this.#ready(options);
+    const consistency = await this.#ready(options);
     const { store } = this.#deps;
     mustHave(store, revision);
-    return this.#reading(store.getAt(key, revision), options);
+    return this.#reading(store.getAt(key, revision), consistency);
   }
 
   /** Reads a part of a range, at one revision. */
@@ -214,10 +256,43 @@ export class KvService {
     return this.#readMany(options, (deadline) => this.#many.readKeys(keys, deadline));
   }
 
-  /** Waits until this node's state is as new as a read wants it. Returns its revision. */
-  async reached(options: ReadOptions): Promise<number> {
-    await this.#ready(options);
-    return this.#deps.store.revision;
+  /** A number for all that is there at a revision, null: now; the same on every node. */
+  hash(revision: number | null, options: ReadOptions): Promise<Listing<string>> {
+    return this.#readMany(options, (deadline) => this.#many.hash(revision, deadline));
+  }
+
+  /** A copy of the whole state at one moment. It must be ended. */
+  backup(options: ReadOptions): Promise<Backup> {
+    return this.#backups.begin(async () => {
+      const consistency = await this.#ready(options);
+      return { consistency, lastContactMs: this.#lastContactMs(consistency) };
+    });
+  }
+
+  /** Writes all that is applied here to this node's disk, as a snapshot. */
+  saveSnapshot(timeoutMs: number): Promise<SavedSnapshot> {
+    return this.#backups.save(this.#deadline(timeoutMs));
+  }
+
+  /** Waits until this node's state is as new as a read wants it. */
+  async reached(options: ReadOptions): Promise<Reached> {
+    const consistency = await this.#ready(options);
+    return { revision: this.#deps.store.revision, consistency };
+  }
+
+  /**
+   * Makes all the changes of the members or none, in one step: resolves when they are through.
+   * True: there was nothing to do, as far as this node knows.
+   */
+  async changeMembers(changes: MemberChanges, timeoutMs: number): Promise<boolean> {
+    const wasSo = this.members.areDone(changes);
+    await this.members.change(changes, this.#deadline(timeoutMs));
+    return wasSo;
+  }
+
+  /** Hands leadership over, to whoever is furthest where `target` is null; resolves when it is. */
+  async transferLeadership(target: NodeId | null, timeoutMs: number): Promise<void> {
+    await this.members.transfer(target, this.#deadline(timeoutMs));
   }
 
   /** Who leads, as far as this node knows. */
@@ -236,8 +311,11 @@ export class KvService {
   }
 
   storeStatus(): StoreStatus {
-    const { revision, compactRevision, liveKeys, liveBytes, historyBytes } = this.#deps.store;
-    return { revision, compactRevision, keys: liveKeys, keyBytes: liveBytes, historyBytes };
+    const { store } = this.#deps;
+    const { revision, compactRevision, historyBytes, commands, digest } = store;
+    const { liveKeys: keys, liveBytes: keyBytes } = store;
+    const { agreed } = this.examinee;
+    return { revision, compactRevision, keys, keyBytes, historyBytes, commands, digest, agreed };
   }
 
   scrubStatus(): ScrubStatus {
@@ -260,20 +338,29 @@ export class KvService {
     read: (deadline: Millis) => Promise<ManyReading<Found>>,
   ): Promise<Listing<Found>> {
     const deadline = this.#deadline(options.timeoutMs);
-    await this.#ready(options);
-    const lastContactMs = this.#lastContactMs(options);
-    return { ...(await read(deadline)), lastContactMs };
+    const consistency = await this.#ready(options);
+    const lastContactMs = this.#lastContactMs(consistency);
+    return { ...(await read(deadline)), lastContactMs, consistency };
   }
 
   #deadline(timeoutMs: number): Millis {
     return (this.#deps.clock.now() + timeoutMs) as Millis;
   }
 
-  async #ready({ consistency, maxStaleMs, minRevision, timeoutMs }: ReadOptions): Promise<void> {
+  /** Waits until the read can be answered. Returns how it is. */
+  async #ready(options: ReadOptions): Promise<Consistency> {
+    const { consistency, maxStaleMs, minRevision, timeoutMs } = options;
     const deadline = this.#deadline(timeoutMs);
-    if (consistency === "linearizable") await caughtUp(this.#reader, deadline);
-    else if (maxStaleMs !== null) this.#checkContact(maxStaleMs);
+    let proof: ReadProof | null = null;
+    if (consistency !== "stale") {
+      const wanted = consistency === "lease" ? "lease" : "quorum";
+      proof = await caughtUp(this.#reader, deadline, wanted);
+    } else if (maxStaleMs !== null) {
+      this.#checkContact(maxStaleMs);
+    }
     if (minRevision !== null) await this.#reached(minRevision, deadline);
+    if (proof === null) return "stale";
+    return proof === "lease" ? "lease" : "linearizable";
   }
 
   #checkContact(maxStaleMs: number): void {
@@ -301,12 +388,12 @@ export class KvService {
     });
   }
 
-  #reading(found: KeyValue | null, options: ReadOptions): Reading {
+  #reading(found: KeyValue | null, consistency: Consistency): Reading {
     const { revision: storeRevision } = this.#deps.store;
-    return { found, storeRevision, lastContactMs: this.#lastContactMs(options) };
+    return { found, storeRevision, lastContactMs: this.#lastContactMs(consistency), consistency };
   }
 
-  #lastContactMs({ consistency }: ReadOptions): number | null {
+  #lastContactMs(consistency: Consistency): number | null {
     return consistency === "stale" ? this.#deps.node.status().lastContactMs : null;
   }
 

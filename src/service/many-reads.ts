@@ -6,6 +6,7 @@ import type { KeyValue } from "../kv/version.ts";
 import type { Millis } from "../raft/types.ts";
 import type { Clock } from "./clock.ts";
 import { ServiceError } from "./errors.ts";
+import { ContentHash } from "./node-content-hash.ts";
 import { SlicedReads } from "./sliced-reads.ts";
 
 /** A range, and at which revision; null: as it is now. */
@@ -80,6 +81,14 @@ export class ManyReads {
     if (found !== null) return { found, ...reading };
     const text = `these keys have more than ${bytesMax} bytes together: ask for fewer at once`;
     throw new ServiceError("VALUE_TOO_LARGE", text);
+  }
+
+  /** A hash over every key, with all that is known of it. Otherwise as `readPage`. */
+  async hash(revision: number | null, deadline: Millis): Promise<ManyReading<string>> {
+    const hash = new ContentHash();
+    const read = (at: number) => this.#store.readAll(at, (page) => hash.add(page));
+    const reading = await this.#run({ revision, deadline, read });
+    return { ...reading, found: hash.finish() };
   }
 
   #run<Found>({ revision, deadline, read }: Reader<Found>): Promise<ManyReading<Found>> {

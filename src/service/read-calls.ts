@@ -1,4 +1,5 @@
 /** Read indexes from another node, the leader: one call serves every read that waits for one. */
+import type { ReadProof } from "../node/node.ts";
 import type { Index, NodeId } from "../raft/types.ts";
 import type { PeerCalls } from "../transport/call.ts";
 import { PeerCallError } from "../transport/peer-link.ts";
@@ -13,13 +14,14 @@ export interface ReadCallsDeps {
   readonly callTimeoutMs: number;
 }
 
-/** Told the read index; null: there was none to be had, now. */
-type Done = (index: Index | null) => void;
+/** Told the read index, and what vouches for it; null: there was none to be had, now. */
+type Done = (index: Index | null, proof: ReadProof) => void;
 
 /** One call at a time to a leader. It vouches only for reads that arrived before it was sent. */
 export class ReadCalls {
   readonly #deps: ReadCallsDeps;
-  #waiting = new Set<Done>();
+  /** Each with what will do for it. */
+  #waiting = new Map<Done, ReadProof>();
   readonly #busy = new Set<NodeId>();
   #isDeferred = false;
 
@@ -29,8 +31,8 @@ export class ReadCalls {
   }
 
   /** Calls `done` once, with the answer to a call sent after this. Returns how to cancel that. */
-  readIndex(done: Done): () => void {
-    this.#waiting.add(done);
+  readIndex(done: Done, proof: ReadProof): () => void {
+    this.#waiting.set(done, proof);
     this.#defer();
     return () => {
       this.#waiting.delete(done);
@@ -51,18 +53,24 @@ export class ReadCalls {
     const { leader, self } = this.#deps.leaders;
     if (this.#waiting.size === 0 || (leader !== null && this.#busy.has(leader))) return;
     const waiting = this.#waiting;
-    this.#waiting = new Set();
-    if (leader === null || leader === self) for (const done of waiting) done(null);
-    else void this.#call(leader, waiting);
+    this.#waiting = new Map();
+    if (leader === null || leader === self) {
+      for (const [done, proof] of waiting) done(null, proof);
+    } else {
+      void this.#call(leader, waiting);
+    }
   }
 
-  async #call(leader: NodeId, waiting: ReadonlySet<Done>): Promise<void> {
+  /** A quorum is asked for all of them, unless a lease will do for each. */
+  async #call(leader: NodeId, waiting: ReadonlyMap<Done, ReadProof>): Promise<void> {
     const { calls, callTimeoutMs } = this.#deps;
     this.#busy.add(leader);
-    const reply = await calls.readIndex(leader, callTimeoutMs).catch(asCallError);
+    const mayLease = [...waiting.values()].every((proof) => proof === "lease");
+    const reply = await calls.readIndex(leader, callTimeoutMs, { mayLease }).catch(asCallError);
     this.#busy.delete(leader);
-    const isConfirmed = !(reply instanceof PeerCallError) && reply.type === "confirmed";
-    for (const done of waiting) done(isConfirmed ? reply.index : null);
+    const confirmed = reply instanceof PeerCallError || reply.type === "refused" ? null : reply;
+    const proof = confirmed?.byLease === true ? "lease" : "quorum";
+    for (const done of waiting.keys()) done(confirmed?.index ?? null, proof);
     this.#send();
   }
 }

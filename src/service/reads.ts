@@ -1,6 +1,6 @@
 /** Linearizable reads: when this node's own state is new enough to answer one. */
 import type { KvResult } from "../kv/store.ts";
-import type { RaftNode } from "../node/node.ts";
+import type { RaftNode, ReadProof } from "../node/node.ts";
 import type { Index, Millis } from "../raft/types.ts";
 import type { Clock } from "./clock.ts";
 import { ServiceError } from "./errors.ts";
@@ -17,25 +17,37 @@ export interface ReaderDeps {
 
 /**
  * Resolves when everything that was acknowledged before the call is applied here, whoever it was
- * that acknowledged it. Rejects with a ServiceError, at the deadline at the latest.
+ * that acknowledged it: with what vouches for that, of which `wanted` will do. Rejects with a
+ * ServiceError, at the deadline at the latest.
  */
-export function caughtUp(deps: ReaderDeps, deadline: Millis): Promise<void> {
+export function caughtUp(
+  deps: ReaderDeps,
+  deadline: Millis,
+  wanted: ReadProof = "quorum",
+): Promise<ReadProof> {
   return new Promise((resolve, reject) => {
-    const end = (error: ServiceError | null) => (error === null ? resolve() : reject(error));
-    new PendingRead(deps, end).start(deadline);
+    const end: End = (result) => {
+      if (result instanceof ServiceError) reject(result);
+      else resolve(result);
+    };
+    new PendingRead(deps, wanted, end).start(deadline);
   });
 }
+
+type End = (result: ReadProof | ServiceError) => void;
 
 /** One read, until the state is new enough. It changes nothing, so it may try again at will. */
 class PendingRead {
   readonly #deps: ReaderDeps;
-  readonly #end: (error: ServiceError | null) => void;
+  readonly #wanted: ReadProof;
+  readonly #end: End;
   #isEnded = false;
   #stopTimer = () => {};
   #stopWaiting = () => {};
 
-  constructor(deps: ReaderDeps, end: (error: ServiceError | null) => void) {
+  constructor(deps: ReaderDeps, wanted: ReadProof, end: End) {
     this.#deps = deps;
+    this.#wanted = wanted;
     this.#end = end;
   }
 
@@ -49,8 +61,8 @@ class PendingRead {
     const { leaders, node, readCalls } = this.#deps;
     const { leader, self } = leaders;
     if (leader === null) this.#waitForLeader(null);
-    else if (leader === self) node.readIndex((index) => this.#onIndex(index));
-    else this.#stopWaiting = readCalls.readIndex((index) => this.#onIndex(index));
+    else if (leader === self) node.readIndex(this.#onIndex, this.#wanted);
+    else this.#stopWaiting = readCalls.readIndex(this.#onIndex, this.#wanted);
   }
 
   #waitForLeader(retryMs: number | null): void {
@@ -59,11 +71,11 @@ class PendingRead {
     this.#stopWaiting = leaders.next(() => this.#attempt(), retry);
   }
 
-  #onIndex(index: Index | null): void {
+  readonly #onIndex = (index: Index | null, proof: ReadProof): void => {
     if (this.#isEnded) return;
     if (index === null) return this.#waitForLeader(RETRY_MS);
-    this.#stopWaiting = this.#deps.node.whenReached(index, () => this.#finish(null));
-  }
+    this.#stopWaiting = this.#deps.node.whenReached(index, () => this.#finish(proof));
+  };
 
   #onDeadline(): void {
     this.#stopWaiting();
@@ -75,9 +87,9 @@ class PendingRead {
     this.#finish(error);
   }
 
-  #finish(error: ServiceError | null): void {
+  #finish(result: ReadProof | ServiceError): void {
     this.#isEnded = true;
     this.#stopTimer();
-    this.#end(error);
+    this.#end(result);
   }
 }

@@ -6,6 +6,7 @@
 import type { KvResult } from "../kv/store.ts";
 import type { RaftNode } from "../node/node.ts";
 import type { Outcome } from "../node/waiters.ts";
+import { memberOf } from "../raft/membership.ts";
 import type { Refusal } from "../raft/message.ts";
 import type { Millis, Position } from "../raft/types.ts";
 import type { Clock } from "./clock.ts";
@@ -20,7 +21,7 @@ export interface WriteLimits {
 }
 
 export interface WriterDeps {
-  readonly node: Pick<RaftNode<KvResult>, "submit" | "whenApplied">;
+  readonly node: Pick<RaftNode<KvResult>, "submit" | "whenApplied" | "inForce">;
   readonly leaders: LeaderWatch;
   readonly forwarder: Pick<Forwarder, "forward">;
   readonly clock: Clock;
@@ -33,8 +34,9 @@ export const RETRY_MS = 25;
 /** Writes of this node's clients. */
 export class Writer {
   readonly #deps: WriterDeps;
-  #writes = 0;
+  readonly #pending = new Set<PendingWrite>();
   #bytes = 0;
+  #isGone = false;
 
   constructor(deps: WriterDeps) {
     this.#deps = deps;
@@ -42,7 +44,7 @@ export class Writer {
 
   /** How many writes are under way. */
   get pending(): number {
-    return this.#writes;
+    return this.#pending.size;
   }
 
   /**
@@ -51,21 +53,29 @@ export class Writer {
    */
   write(command: Uint8Array, deadline: Millis): Promise<KvResult> {
     const { writesMax, bytesMax } = this.#deps.limits;
-    if (this.#writes >= writesMax || this.#bytes + command.length > bytesMax) {
+    if (this.#pending.size >= writesMax || this.#bytes + command.length > bytesMax) {
       const text = "this node has more writes under way than it can hold";
       return Promise.reject(new ServiceError("OVERLOADED", text));
     }
-    this.#writes += 1;
     this.#bytes += command.length;
     return new Promise((resolve, reject) => {
       const end = (result: KvResult | ServiceError) => {
-        this.#writes -= 1;
+        this.#pending.delete(write);
         this.#bytes -= command.length;
         if (result instanceof ServiceError) reject(result);
         else resolve(result);
       };
-      new PendingWrite(this.#deps, command, end).start(deadline);
+      const write = new PendingWrite(this.#deps, command, end);
+      this.#pending.add(write);
+      if (this.#isGone) write.depart();
+      else write.start(deadline);
     });
+  }
+
+  /** The cluster has removed this node: ends all that is under way, and asks nobody any more. */
+  depart(): void {
+    this.#isGone = true;
+    for (const write of this.#pending) write.depart();
   }
 }
 
@@ -82,6 +92,8 @@ class PendingWrite {
   readonly #command: Uint8Array;
   readonly #end: (result: KvResult | ServiceError) => void;
   #stage: Stage = "waiting";
+  /** Nobody is to be asked any more. */
+  #isGone = false;
   #stopTimer = () => {};
   /** Ends the waiting for a leader, or for the entry to be applied. */
   #stopWaiting = () => {};
@@ -104,10 +116,26 @@ class PendingWrite {
     this.#attempt();
   }
 
+  /** An answer that is on its way still says more than nothing, and comes soon. */
+  depart(): void {
+    this.#isGone = true;
+    if (this.#stage === "asked") return;
+    this.#stopWaiting();
+    if (this.#stage === "waiting") this.#attempt();
+    else this.#finishUntold();
+  }
+
   /** Nobody has the command, so it may be offered to whoever leads now. */
   #attempt(): void {
+    if (this.#isGone) {
+      const text = "this node was removed from the cluster, and did not pass the write on";
+      return this.#finish(new ServiceError("MEMBER_REMOVED", text));
+    }
     const { leaders, node, forwarder } = this.#deps;
     if (leaders.leader === null) return this.#waitForLeader(null);
+    if (leaders.leader === leaders.self && !this.#willSeeMore()) {
+      return this.#waitForLeader(RETRY_MS);
+    }
     this.#stage = "asked";
     if (leaders.leader === leaders.self) {
       this.#withdraw = () => false;
@@ -117,7 +145,14 @@ class PendingWrite {
     }
   }
 
+  /** A leader that leaves sees nothing of what comes after the last step of that. */
+  #willSeeMore(): boolean {
+    const { node, leaders } = this.#deps;
+    return memberOf(node.inForce().configuration, leaders.self) !== undefined;
+  }
+
   #waitForLeader(retryMs: number | null): void {
+    if (this.#isGone) return this.#attempt();
     const { leaders, clock } = this.#deps;
     this.#stage = "waiting";
     const retry = retryMs === null ? null : { clock, afterMs: retryMs };
@@ -142,7 +177,16 @@ class PendingWrite {
     this.#stage = "taken";
     const cancel = this.#deps.node.whenApplied(answer, (outcome) => this.#onOutcome(outcome));
     // It may have been told at once, and be on its way again.
-    if (this.#stage === "taken") this.#stopWaiting = cancel;
+    if (this.#stage !== "taken") return;
+    this.#stopWaiting = cancel;
+    if (!this.#isGone) return;
+    cancel();
+    this.#finishUntold();
+  }
+
+  #finishUntold(): void {
+    const text = "this node was removed from the cluster before it was told what became of it";
+    this.#finish(new ServiceError("COMMIT_TIMEOUT", text));
   }
 
   /** A leader that stepped down does not end the wait: its successor may commit the entry. */

@@ -25,7 +25,7 @@
  * before it, so a batch left out, repeated or exchanged is found. See docs/WAL.md.
  */
 import { assert, must } from "../lib/assert.ts";
-import { ByteReader, ByteWriter, MalformedError } from "../lib/bytes.ts";
+import { ByteReader, ByteWriter, MalformedError, NewerError } from "../lib/bytes.ts";
 import { crc32c } from "../lib/crc32c.ts";
 import { decodeEntry, type Entry, entryLength } from "../raft/entry.ts";
 import { asIndex, asTerm, type HardState, isNodeId, type Position } from "../raft/types.ts";
@@ -78,7 +78,9 @@ export type ReadBatch =
     }
   /** An append that did not finish can explain it: some of its sectors were never written. */
   | { readonly kind: "torn" }
-  | { readonly kind: "damaged"; readonly offset: number; readonly what: string };
+  | { readonly kind: "damaged"; readonly offset: number; readonly what: string }
+  /** It is whole, and says what this version does not know. */
+  | { readonly kind: "newer"; readonly offset: number; readonly what: string };
 
 /** The head of a batch: how far the batch goes, and what its content must amount to. */
 export interface BatchHead {
@@ -177,6 +179,7 @@ function readFrom(file: Uint8Array, place: Place, headerBytes: Uint8Array): Read
     return { kind: "whole", batch: { ...state, entries }, end, checksum };
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
+    if (error instanceof NewerError) return { kind: "newer", offset, what: error.message };
     return damaged(offset, error.message);
   }
 }
@@ -259,7 +262,7 @@ function decodeState(bytes: Uint8Array): Omit<Batch, "entries"> {
   const reader = new ByteReader(bytes);
   const flags = reader.u8();
   if (flags > (WITH_HARD_STATE | WITH_POSITION | WITH_RESET)) {
-    throw new MalformedError(`unknown flags ${flags}`);
+    throw new NewerError(`a batch of the log with flags ${flags}`);
   }
   const hardState = flags & WITH_HARD_STATE ? decodeHardState(reader) : null;
   const position = flags & WITH_POSITION ? decodePosition(reader) : null;

@@ -13,7 +13,7 @@ import { type RecoveredLog, recoverLog, type Tear } from "./recovery.ts";
 import { segmentName, segmentSequence } from "./segment.ts";
 import { type FoundSnapshots, newestSnapshot } from "./snapshot-files.ts";
 import { SnapshotStore } from "./snapshots.ts";
-import { DamageError } from "./storage-error.ts";
+import { DamageError, StorageError } from "./storage-error.ts";
 import { Wal } from "./wal.ts";
 
 /** What a node starts with. */
@@ -42,7 +42,8 @@ export interface OpenStorageOptions {
 
 /**
  * Opens the data directory. Throws DamageError where something is missing or damaged that may have
- * been acknowledged. Opening again what a crash has interrupted comes to the same result.
+ * been acknowledged, and StorageError where a newer version has written what is there. Opening
+ * again what a crash has interrupted comes to the same result.
  */
 export function openStorage(disk: Disk, options: OpenStorageOptions): OpenStorage {
   const { segmentBytesMax, doubt = null } = options;
@@ -87,6 +88,7 @@ function readLog(disk: Disk, names: readonly string[]): RecoveredLog {
   });
   const log = recoverLog(files);
   if (log.kind === "log") return log;
+  if (log.isNewer) throw new StorageError(log.line);
   throw new DamageError(`the log is damaged: ${log.line}`);
 }
 

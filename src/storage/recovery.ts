@@ -49,6 +49,8 @@ export interface Tear {
 export interface LogProblem {
   readonly kind: "problem";
   readonly line: string;
+  /** Nothing is damaged, but a newer version has written it (U4). */
+  readonly isNewer: boolean;
 }
 
 /** Reads the log from its segments, in the order of their sequence numbers. */
@@ -70,7 +72,7 @@ function recoverFrom(
   for (const file of kept) {
     const isLast = file === kept.at(-1);
     const problem = walk.segment({ sequence: file.sequence, bytes: file.read(), isLast }, replay);
-    if (problem !== null) return { kind: "problem", line: problem };
+    if (problem !== null) return problem;
   }
   return {
     kind: "log",
@@ -126,10 +128,15 @@ class Walk {
   }
 
   /** Returns what is wrong with it, or null. */
-  segment(file: SegmentBytes, replay: Replay): string | null {
+  segment(file: SegmentBytes, replay: Replay): LogProblem | null {
     const { sequence, bytes, isLast } = file;
-    const problem = (offset: number, what: string) =>
-      `${segmentName(sequence)}, byte ${offset}: ${what}`;
+    const problem = (offset: number, what: string, isNewer = false): LogProblem => {
+      return {
+        kind: "problem",
+        line: `${segmentName(sequence)}, byte ${offset}: ${what}`,
+        isNewer,
+      };
+    };
     const uneven = bytes.length % SECTOR_BYTES;
     if (uneven !== 0)
       return problem(bytes.length - uneven, "the last sector of the file is cut off");
@@ -141,6 +148,7 @@ class Walk {
     while (offset < bytes.length) {
       const read = readBatch(bytes, { segment: sequence, offset, chain: this.chain });
       if (read.kind === "damaged") return problem(read.offset, read.what);
+      if (read.kind === "newer") return problem(read.offset, read.what, true);
       if (read.kind === "torn") {
         if (!isLast) return problem(offset, "a part of the batch is missing, yet more follows");
         this.tear = { sequence, offset, bytes: bytes.slice(offset) };

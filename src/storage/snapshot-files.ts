@@ -1,8 +1,9 @@
 /** Snapshots in the data directory: their names, and reading them a slice at a time. */
-import { MalformedError } from "../lib/bytes.ts";
+import { MalformedError, NewerError } from "../lib/bytes.ts";
 import { asIndex, asTerm, type Position, type SnapshotMeta } from "../raft/types.ts";
 import type { Disk } from "./disk.ts";
 import { type SnapshotEvents, SnapshotScanner } from "./snapshot-format.ts";
+import { StorageError } from "./storage-error.ts";
 
 /** A snapshot on disk that was found, or made, whole. */
 export interface SnapshotFile {
@@ -43,7 +44,10 @@ export function snapshotPosition(name: string): Position | null {
   return { index: asIndex(Number(index)), term: asTerm(Number(term)) };
 }
 
-/** Finds the newest snapshot that verifies, by reading it through. At start only. */
+/**
+ * Finds the newest snapshot that verifies, by reading it through. At start only. Throws
+ * StorageError where a newer version has written it.
+ */
 export function newestSnapshot(disk: Disk): FoundSnapshots {
   const names = disk.list().filter((name) => snapshotPosition(name) !== null);
   names.sort(byAge).reverse();
@@ -53,6 +57,7 @@ export function newestSnapshot(disk: Disk): FoundSnapshots {
       return { newest: verify(disk, name), older: names.slice(at + 1), damaged };
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
+      if (error instanceof NewerError) throw new StorageError(`${name}: ${error.message}`);
       damaged.push({ name, what: error.message });
     }
   }

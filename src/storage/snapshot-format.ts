@@ -5,8 +5,8 @@
  *
  * ```
  * header  magic "QSNP" (4), version (4), length of the meta (4), CRC-32C of the meta (4), meta:
- *           index (8), term (8), cluster time (8), voters, outgoing, learners:
- *             each a count (varint) and so many names (length as varint, bytes)
+ *           index (8), term (8), cluster time (8), and a configuration as an entry of the log has
+ *             it, its length as varint before it
  * chunk   length, not 0 (4), CRC-32C of the bytes (4), bytes
  *         … and so on
  * end     0 (4), count of chunks (4), CRC-32C of the meta's CRC and of all chunks' CRCs (4)
@@ -15,14 +15,8 @@
 import { assert } from "../lib/assert.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../lib/bytes.ts";
 import { crc32c } from "../lib/crc32c.ts";
-import {
-  asIndex,
-  asTerm,
-  type ClusterTime,
-  isNodeId,
-  type NodeId,
-  type SnapshotMeta,
-} from "../raft/types.ts";
+import { decodeConfiguration, encodeConfiguration } from "../raft/membership.ts";
+import { asIndex, asTerm, type ClusterTime, type SnapshotMeta } from "../raft/types.ts";
 
 const MAGIC = 0x51534e50;
 const VERSION = 1;
@@ -140,7 +134,11 @@ export class SnapshotScanner {
   private prefix(reader: ByteReader): void {
     if (reader.u32() !== MAGIC) throw new MalformedError("not a snapshot");
     const version = reader.u32();
-    if (version !== VERSION) throw new MalformedError(`unknown snapshot version ${version}`);
+    // No checksum covers it, so nobody can tell damage from a newer version.
+    if (version !== VERSION) {
+      const what = `version ${version} of snapshots, not ${VERSION}`;
+      throw new MalformedError(`${what}: damaged, or of another version of Quorate`);
+    }
     this.expect("meta", reader.u32(), META_BYTES_MAX);
     this.crc = reader.u32();
   }
@@ -220,15 +218,11 @@ export class SnapshotScanner {
 }
 
 function encodeMeta({ index, term, time, configuration }: SnapshotMeta): Uint8Array {
-  const { voters, outgoing, learners } = configuration;
   const writer = new ByteWriter();
   writer.u64(index);
   writer.u64(term);
   writer.u64(time);
-  for (const group of [voters, outgoing, learners]) {
-    writer.varint(group.length);
-    for (const name of group) writer.sizedString(name);
-  }
+  writer.sized(encodeConfiguration(configuration));
   return writer.finish();
 }
 
@@ -237,25 +231,9 @@ function decodeMeta(bytes: Uint8Array): SnapshotMeta {
   const index = asIndex(reader.u64());
   const term = asTerm(reader.u64());
   const time = reader.u64() as ClusterTime;
-  const configuration = {
-    voters: decodeNames(reader),
-    outgoing: decodeNames(reader),
-    learners: decodeNames(reader),
-  };
+  const configuration = decodeConfiguration(reader.sized());
   reader.end();
-  if (configuration.voters.length === 0) throw new MalformedError("a configuration without voters");
   return { index, term, time, configuration };
-}
-
-function decodeNames(reader: ByteReader): NodeId[] {
-  const names: NodeId[] = [];
-  for (let left = reader.varint(); left > 0; left--) {
-    const name = reader.sizedString();
-    if (!isNodeId(name)) throw new MalformedError("the configuration does not name nodes");
-    if (names.includes(name)) throw new MalformedError(`${name} would count twice`);
-    names.push(name);
-  }
-  return names;
 }
 
 function crcOfU32(value: number, seed: number): number {

@@ -32,9 +32,17 @@ export type ForwardReply =
   | { readonly type: "taken"; readonly term: Term; readonly positions: readonly Position[] }
   | CallRefused;
 
-/** `confirmed`: a state that has applied `index` holds all that was committed before the call. */
+/**
+ * `confirmed`: a state that has applied `index` holds all that was committed before the call.
+ * `byLease`: as the leader's lease has it, which is as good as the bound on clocks.
+ */
 export type ReadIndexReply =
-  | { readonly type: "confirmed"; readonly term: Term; readonly index: Index }
+  | {
+      readonly type: "confirmed";
+      readonly term: Term;
+      readonly index: Index;
+      readonly byLease: boolean;
+    }
   | CallRefused;
 
 /** What a node says of itself and of the node that asks. */
@@ -108,13 +116,27 @@ export function decodeForwardReply(body: Uint8Array, count: number): ForwardRepl
 
 export function encodeReadIndexReply(reply: ReadIndexReply): Uint8Array {
   if (reply.type === "refused") return encodeRefused(reply);
-  return seal([YES, reply.term, reply.index]);
+  return seal([YES, reply.term, [reply.index, reply.byLease]]);
 }
 
 export function decodeReadIndexReply(body: Uint8Array): ReadIndexReply {
   return decodeReply(body, (reader, term) => {
-    return { type: "confirmed", term, index: asIndex(reader.uint()) };
+    reader.tuple(2);
+    return { type: "confirmed", term, index: asIndex(reader.uint()), byLease: reader.bool() };
   });
+}
+
+/** A question for a read index; `mayLease`: the leader's lease will do. */
+export function encodeReadIndex(mayLease: boolean): Uint8Array {
+  return seal([mayLease]);
+}
+
+export function decodeReadIndex(body: Uint8Array): boolean {
+  const reader = unseal(body);
+  reader.tuple(1);
+  const mayLease = reader.bool();
+  reader.end();
+  return mayLease;
 }
 
 /** A question that carries nothing: who asks is in the headers. */

@@ -12,10 +12,23 @@ import {
   decodeReadIndexReply,
   encodeForward,
   encodeQuestion,
+  encodeReadIndex,
   type ForwardReply,
   type HelloReply,
   type ReadIndexReply,
 } from "./call-codec.ts";
+import {
+  decodeDigestReply,
+  type DigestQuestion,
+  type DigestReply,
+  encodeDigestQuestion,
+} from "./digest-codec.ts";
+import {
+  decodeMemberReply,
+  encodeMemberQuestion,
+  type MemberQuestion,
+  type MemberReply,
+} from "./member-codec.ts";
 import { PeerCallError, type PeerLink } from "./peer-link.ts";
 import { FORWARD_BODY_BYTES_MAX, FORWARD_COUNT_MAX, PATHS, type PeerPath } from "./protocol.ts";
 
@@ -57,9 +70,16 @@ export class PeerCalls {
     return this.#ask(peer, { path: PATHS.forward, body, timeoutMs, decode });
   }
 
-  /** Asks the leader how far a state must have been applied to answer a read that begins now. */
-  readIndex(peer: NodeId, timeoutMs: number): Promise<ReadIndexReply> {
-    const body = encodeQuestion();
+  /**
+   * Asks the leader how far a state must have been applied to answer a read that begins now; by its
+   * lease, if it has one and that will do.
+   */
+  readIndex(
+    peer: NodeId,
+    timeoutMs: number,
+    { mayLease } = { mayLease: false },
+  ): Promise<ReadIndexReply> {
+    const body = encodeReadIndex(mayLease);
     return this.#ask(peer, {
       path: PATHS.readIndex,
       body,
@@ -72,6 +92,18 @@ export class PeerCalls {
   hello(peer: NodeId, timeoutMs: number): Promise<HelloReply> {
     const body = encodeQuestion();
     return this.#ask(peer, { path: PATHS.hello, body, timeoutMs, decode: decodeHelloReply });
+  }
+
+  /** Asks the leader to change who is a member, or to hand over. */
+  members(peer: NodeId, question: MemberQuestion, timeoutMs: number): Promise<MemberReply> {
+    const body = encodeMemberQuestion(question);
+    return this.#ask(peer, { path: PATHS.members, body, timeoutMs, decode: decodeMemberReply });
+  }
+
+  /** Asks a member for the digests of its state, and tells it what the majority's were before. */
+  digest(peer: NodeId, question: DigestQuestion, timeoutMs: number): Promise<DigestReply> {
+    const body = encodeDigestQuestion(question);
+    return this.#ask(peer, { path: PATHS.digest, body, timeoutMs, decode: decodeDigestReply });
   }
 
   async #ask<Reply>(peer: NodeId, question: Question<Reply>): Promise<Reply> {

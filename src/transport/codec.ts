@@ -42,6 +42,7 @@ const CODES = {
   stale: 10,
   copied: 11,
   rejoin: 12,
+  timeoutNow: 13,
 } as const satisfies Record<WireType, number>;
 
 /** How the fields of each type are read; `count` is their number. The order is the wire's. */
@@ -59,7 +60,15 @@ const FIELDS: { readonly [T in WireType]: { count: number; read: FieldReader<T> 
     count: 2,
     read: (r) => ({ type: "prevoted", round: r.uint(), granted: r.bool() }),
   },
-  vote: { count: 2, read: (r) => ({ type: "vote", lastIndex: index(r), lastTerm: term(r) }) },
+  vote: {
+    count: 3,
+    read: (r) => ({
+      type: "vote",
+      lastIndex: index(r),
+      lastTerm: term(r),
+      isTransfer: r.bool(),
+    }),
+  },
   voted: { count: 1, read: (r) => ({ type: "voted", granted: r.bool() }) },
   append: { count: 4, read: readAppend },
   appended: { count: 1, read: (r) => ({ type: "appended", matched: index(r) }) },
@@ -74,6 +83,7 @@ const FIELDS: { readonly [T in WireType]: { count: number; read: FieldReader<T> 
   heard: { count: 1, read: (r) => ({ type: "heard", readSeq: r.uint() }) },
   commit: { count: 1, read: (r) => ({ type: "commit", commit: index(r) }) },
   stale: { count: 0, read: () => ({ type: "stale" }) },
+  timeoutNow: { count: 0, read: () => ({ type: "timeoutNow" }) },
   copied: { count: 1, read: (r) => ({ type: "copied", matched: index(r) }) },
   rejoin: { count: 1, read: (r) => ({ type: "rejoin", incarnation: r.text() }) },
 };
@@ -108,7 +118,7 @@ function toFields(m: WireBody): readonly Packable[] {
     case "prevoted":
       return [m.round, m.granted];
     case "vote":
-      return [m.lastIndex, m.lastTerm];
+      return [m.lastIndex, m.lastTerm, m.isTransfer];
     case "voted":
       return [m.granted];
     case "append":
@@ -127,6 +137,7 @@ function toFields(m: WireBody): readonly Packable[] {
     case "rejoin":
       return [m.incarnation];
     case "stale":
+    case "timeoutNow":
       return [];
   }
 }

@@ -17,6 +17,8 @@ export interface TransportOptions {
   readonly limits: TransportLimits;
   readonly random: Random;
   readonly readAt: ReadAt;
+  /** Which life of the peer there is, as far as is known; null: not at all. */
+  lifeOf(peer: NodeId): number | null;
   /** Messages to the peer were lost, for every request that failed. */
   onUnreachable(peer: NodeId): void;
   /** The peer began to refuse this node. `text` is one clear line; once for every change. */
@@ -69,8 +71,8 @@ export class HttpTransport {
   readonly calls: PeerCalls;
   readonly #options: TransportOptions;
   readonly #peers = new Map<NodeId, Peer>();
-  /** Of peers that are gone or moved. */
-  readonly #leaving = new Set<Promise<void>>();
+  /** To peers that are gone or moved, as long as answers of theirs are awaited. */
+  readonly #leaving = new Set<PeerLink>();
   #closed = false;
 
   constructor(options: TransportOptions) {
@@ -86,9 +88,10 @@ export class HttpTransport {
   }
 
   /**
-   * Who the peers are, and the origins of their peer listeners (`http://host:port`). What was under
-   * way to a peer that is gone, or has another address now, is cut off. An address that is none
-   * (`isPeerUrl`) makes the peer unreachable, no more: it came through the log, to every node.
+   * Who the peers are, and the origins of their peer listeners (`http://host:port`). Messages and
+   * snapshots to a peer that is gone, or has another address now, are cut off; its calls end by
+   * themselves. An address that is none (`isPeerUrl`) makes the peer unreachable, no more: it came
+   * through the log, to every node.
    */
   setPeers(urls: ReadonlyMap<NodeId, string>): void {
     if (this.#closed) return;
@@ -133,7 +136,7 @@ export class HttpTransport {
   async close(): Promise<void> {
     this.#closed = true;
     for (const [id, peer] of this.#peers) this.#drop(id, peer);
-    await Promise.all(this.#leaving);
+    await Promise.all([...this.#leaving].map((link) => link.close()));
   }
 
   #join(id: NodeId, url: string): Peer {
@@ -144,6 +147,7 @@ export class HttpTransport {
       peer: id,
       url,
       connectTimeoutMs,
+      life: () => this.#options.lifeOf(id),
       onRefused: (peer, code, text) => this.#options.onRefused(peer, code, text),
     });
     const messages = new MessageLane({
@@ -160,9 +164,15 @@ export class HttpTransport {
   #drop(id: NodeId, peer: Peer): void {
     this.#peers.delete(id);
     peer.snapshot?.cancel();
-    const left = Promise.all([peer.messages.close(), peer.link.close()]).then(() => {
-      this.#leaving.delete(left);
-    });
-    this.#leaving.add(left);
+    // Only a bug rejects it, and an unhandled rejection ends the process, as it should.
+    void this.#leave(peer);
+  }
+
+  /** Whoever waits for the answer to a call would not know what came of it if it was cut off. */
+  async #leave({ link, messages, calls }: Peer): Promise<void> {
+    this.#leaving.add(link);
+    await Promise.all([messages.close(), calls.close()]);
+    await link.close();
+    this.#leaving.delete(link);
   }
 }

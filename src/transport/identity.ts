@@ -15,6 +15,13 @@ export interface Identity {
   readonly incarnation: string;
   /** Since which entry the cluster knows this incarnation; null: the node is in doubt. */
   readonly since: number | null;
+  /**
+   * Which entry made it a member, 0 for a founder: a name that was removed can be used again, and
+   * what is meant for one life of it must not reach the next (M8).
+   */
+  readonly life: number;
+  /** Where others answer it, who may not have heard yet that it is a member. */
+  readonly peerUrl: string;
 }
 
 /** The sender of a request whose headers were in order. */
@@ -22,6 +29,8 @@ export interface Sender {
   readonly from: NodeId;
   readonly incarnation: string;
   readonly since: number | null;
+  readonly life: number;
+  readonly peerUrl: string;
 }
 
 /** Why a node does not talk to another, and the HTTP status that says so. */
@@ -33,6 +42,8 @@ export const REFUSALS = {
   DUPLICATE_NAME: 409,
   UNKNOWN_MEMBER: 403,
   WRONG_INCARNATION: 410,
+  /** It was a member, and is none any more, for ever. */
+  REMOVED: 410,
   /** Not yet: the cluster is about to record the incarnation. */
   INCARNATION_PENDING: 503,
 } as const;
@@ -47,18 +58,23 @@ export interface Refusal {
 
 /** What a node knows about the nodes that may speak to it. */
 export interface Admission {
-  isMember(from: NodeId): boolean;
-  /** Whether this is the incarnation that the cluster knows it by; "later": ask again. */
-  admit(sender: Sender): "yes" | "no" | "later";
+  /**
+   * Whether to listen. `stranger`: it never was a member. `removed`: it is none any more. `no`: its
+   * name belongs to another data directory. `later`: ask again.
+   */
+  admit(sender: Sender): "yes" | "stranger" | "removed" | "no" | "later";
 }
 
 const IN_DOUBT = "doubt";
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
+/** The names of clusters and incarnations. */
+export const PLAIN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+
 /** Whether `text` can name a cluster or an incarnation: 1–64 characters of `A–Z a–z 0–9 . _ -`. */
 export function isPlainName(text: string): boolean {
-  return /^[A-Za-z0-9._-]{1,64}$/.test(text);
+  return PLAIN_NAME.test(text);
 }
 
 /** Whether `url` can be the address of a node: the origin of an HTTP server, and no more. */
@@ -73,15 +89,22 @@ export function isRefusalCode(text: unknown): text is RefusalCode {
   return typeof text === "string" && Object.hasOwn(REFUSALS, text);
 }
 
-/** The headers of every request from `self` to `to`. */
-export function identityHeaders(self: Identity, to: NodeId): Record<string, string> {
+/** The headers of every request from `self` to a life of `to`; null: whichever it is. */
+export function identityHeaders(
+  self: Identity,
+  to: NodeId,
+  toLife: number | null,
+): Record<string, string> {
   return {
+    ...(toLife !== null && { "quorate-to-life": String(toLife) }),
+    "quorate-life": String(self.life),
     "quorate-protocol": PROTOCOL_VERSION,
     "quorate-cluster": self.cluster,
     "quorate-from": self.id,
     "quorate-to": to,
     "quorate-incarnation": self.incarnation,
     "quorate-since": self.since === null ? IN_DOUBT : String(self.since),
+    "quorate-peer-url": self.peerUrl,
   };
 }
 
@@ -89,7 +112,8 @@ export function identityHeaders(self: Identity, to: NodeId): Record<string, stri
 export function checkAddress(self: Identity, headers: Headers): Sender | Refusal {
   const protocol = header(headers, "quorate-protocol");
   if (protocol !== PROTOCOL_VERSION) {
-    const text = `speaks peer protocol ${PROTOCOL_VERSION}, not ${protocol}`;
+    const versions = `${PROTOCOL_VERSION}, not ${protocol}`;
+    const text = `speaks peer protocol ${versions}: upgrade the older node`;
     return { code: "PROTOCOL_MISMATCH", text };
   }
   const cluster = header(headers, "quorate-cluster");
@@ -99,25 +123,40 @@ export function checkAddress(self: Identity, headers: Headers): Sender | Refusal
   }
   const to = header(headers, "quorate-to");
   if (to !== self.id) return { code: "NOT_ME", text: `is ${self.id}, not ${to}` };
+  const toLife = headers["quorate-to-life"];
+  if (toLife !== undefined && toLife !== String(self.life)) {
+    return { code: "NOT_ME", text: `is another ${self.id} than the one that was spoken to` };
+  }
   const from = header(headers, "quorate-from");
   const incarnation = header(headers, "quorate-incarnation");
   const since = readSince(header(headers, "quorate-since"));
-  if (!isNodeId(from) || !isPlainName(incarnation) || since === undefined) {
+  const life = readPlace(header(headers, "quorate-life"));
+  const peerUrl = header(headers, "quorate-peer-url");
+  const isNamed = isNodeId(from) && isPlainName(incarnation);
+  if (!isNamed || since === undefined || life === undefined || !isPeerUrl(peerUrl)) {
     return { code: "BAD_HEADERS", text: "was not told who is speaking" };
   }
   if (from === self.id) return { code: "DUPLICATE_NAME", text: `is named ${from} too` };
-  return { from, incarnation, since };
+  return { from, incarnation, since, life, peerUrl };
+}
+
+/** Which other cluster the sender is of, that means this node by its name; null: it does not. */
+export function clusterOfMistaken(self: Identity, headers: Headers): string | null {
+  const cluster = header(headers, "quorate-cluster");
+  const isMeant = header(headers, "quorate-to") === self.id;
+  return isMeant && isPlainName(cluster) && cluster !== self.cluster ? cluster : null;
 }
 
 /** Null: the sender may speak. */
 export function checkMember(sender: Sender, admission: Admission): Refusal | null {
   const { from } = sender;
-  if (!admission.isMember(from)) {
-    return { code: "UNKNOWN_MEMBER", text: `does not know ${from} as a member` };
-  }
   switch (admission.admit(sender)) {
     case "yes":
       return null;
+    case "stranger":
+      return { code: "UNKNOWN_MEMBER", text: `does not know ${from} as a member` };
+    case "removed":
+      return { code: "REMOVED", text: `knows that ${from} was removed from the cluster` };
     case "no":
       return { code: "WRONG_INCARNATION", text: `knows ${from} with another data directory` };
     case "later":
@@ -135,9 +174,12 @@ export function printable(text: string, charactersMax: number): string {
 
 /** Undefined: neither a place in the log nor a doubt. */
 function readSince(text: string): number | null | undefined {
-  if (text === IN_DOUBT) return null;
-  const since = Number(text);
-  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(since) ? since : undefined;
+  return text === IN_DOUBT ? null : readPlace(text);
+}
+
+function readPlace(text: string): number | undefined {
+  const place = Number(text);
+  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(place) ? place : undefined;
 }
 
 function header(headers: Headers, name: string): string {

@@ -45,6 +45,8 @@ export interface PeerLinkOptions {
   /** The origin of the peer's listener for peers, such as `http://10.0.0.4:5001`. */
   readonly url: string;
   readonly connectTimeoutMs: number;
+  /** Which life of the peer is spoken to; null: whichever it is. */
+  life(): number | null;
   /**
    * The peer began to refuse this node, or does so for another reason than before. `text` is a
    * whole sentence for one line of a log. Not called again while nothing changes.
@@ -125,7 +127,7 @@ export class PeerLink {
 
   async #post(lane: Dispatcher, request: PeerRequest): Promise<PostReply> {
     // Who this node is may change while it runs: a doubt ends.
-    const identity = identityHeaders(this.#options.self, this.peer);
+    const identity = identityHeaders(this.#options.self, this.peer, this.#options.life());
     const headers = { "content-type": MEDIA_TYPE, ...identity };
     try {
       return await post(lane, { ...request, headers });

@@ -11,6 +11,7 @@ import {
   type ChunkReply,
   decodeForward,
   decodeQuestion,
+  decodeReadIndex,
   decodeSnapshotChunk,
   encodeChunkReply,
   encodeForwardReply,
@@ -23,8 +24,15 @@ import {
 } from "./call-codec.ts";
 import { decodeMessages } from "./codec.ts";
 import {
+  decodeDigestQuestion,
+  type DigestQuestion,
+  type DigestReply,
+  encodeDigestReply,
+} from "./digest-codec.ts";
+import {
   type Admission,
   checkAddress,
+  clusterOfMistaken,
   checkMember,
   type Identity,
   isPlainName,
@@ -33,8 +41,16 @@ import {
   type Sender,
 } from "./identity.ts";
 import {
+  decodeMemberQuestion,
+  encodeMemberReply,
+  type MemberQuestion,
+  type MemberReply,
+} from "./member-codec.ts";
+import {
+  DIGEST_BODY_BYTES_MAX,
   FORWARD_BODY_BYTES_MAX,
   MEDIA_TYPE,
+  MEMBERS_BODY_BYTES_MAX,
   MESSAGES_BODY_BYTES_MAX,
   PATHS,
   type PeerPath,
@@ -50,11 +66,14 @@ export interface PeerHandlers {
   /** In order, all from one node. */
   onMessages(messages: readonly Message[]): void;
   onForward(from: NodeId, proposals: readonly Uint8Array[]): Promise<ForwardReply>;
-  onReadIndex(from: NodeId): Promise<ReadIndexReply>;
+  /** `mayLease`: a lease will do. */
+  onReadIndex(from: NodeId, mayLease: boolean): Promise<ReadIndexReply>;
   /** From any node of this cluster, member or not. */
   onHello(sender: Sender): Promise<HelloReply>;
   /** The same chunk may come again. It shares the request's memory, which is the handler's. */
   onSnapshotChunk(from: NodeId, chunk: SnapshotChunk): Promise<ChunkReply>;
+  onMembers(from: NodeId, question: MemberQuestion): Promise<MemberReply>;
+  onDigest(from: NodeId, question: DigestQuestion): Promise<DigestReply>;
 }
 
 export interface PeerServerOptions {
@@ -62,6 +81,8 @@ export interface PeerServerOptions {
   readonly admission: Admission;
   readonly handlers: PeerHandlers;
   readonly limits: PeerServerLimits;
+  /** Nodes of another cluster take this one for their member of its name. */
+  readonly onMistaken: (cluster: string) => void;
 }
 
 export interface PeerServerLimits {
@@ -130,10 +151,15 @@ export function createPeerServer(options: PeerServerOptions): FastifyInstance {
 /** Who speaks, or why nobody listens. */
 function admit(options: PeerServerOptions, request: FastifyRequest): Sender | Refusal {
   const sender = checkAddress(options.self, request.headers);
-  if ("code" in sender) return sender;
-  // A node says hello to find out whether it may speak.
-  if (request.routeOptions.url === PATHS.hello) return sender;
-  return checkMember(sender, options.admission) ?? sender;
+  if ("code" in sender) {
+    const cluster = clusterOfMistaken(options.self, request.headers);
+    if (cluster !== null) options.onMistaken(cluster);
+    return sender;
+  }
+  const refusal = checkMember(sender, options.admission);
+  // A node says hello to find out whether it may speak; who was removed must not begin anew.
+  const isHello = request.routeOptions.url === PATHS.hello && refusal?.code !== "REMOVED";
+  return isHello ? sender : (refusal ?? sender);
 }
 
 /** The hot path: decoded, handed over, answered. */
@@ -156,8 +182,7 @@ function addCalls(app: FastifyInstance, { handlers }: PeerServerOptions): void {
     return encodeForwardReply(await handlers.onForward(from, decodeForward(body)));
   });
   add(PATHS.readIndex, QUESTION_BODY_BYTES_MAX, async ({ from }, body) => {
-    decodeQuestion(body);
-    return encodeReadIndexReply(await handlers.onReadIndex(from));
+    return encodeReadIndexReply(await handlers.onReadIndex(from, decodeReadIndex(body)));
   });
   add(PATHS.hello, QUESTION_BODY_BYTES_MAX, async (sender, body) => {
     decodeQuestion(body);
@@ -165,6 +190,12 @@ function addCalls(app: FastifyInstance, { handlers }: PeerServerOptions): void {
   });
   add(PATHS.snapshot, SNAPSHOT_BODY_BYTES_MAX, async ({ from }, body) => {
     return encodeChunkReply(await handlers.onSnapshotChunk(from, decodeSnapshotChunk(body)));
+  });
+  add(PATHS.members, MEMBERS_BODY_BYTES_MAX, async ({ from }, body) => {
+    return encodeMemberReply(await handlers.onMembers(from, decodeMemberQuestion(body)));
+  });
+  add(PATHS.digest, DIGEST_BODY_BYTES_MAX, async ({ from }, body) => {
+    return encodeDigestReply(await handlers.onDigest(from, decodeDigestQuestion(body)));
   });
 }
 

@@ -12,6 +12,8 @@ export const PATHS = {
   readIndex: "/raft/v1/read-index",
   hello: "/raft/v1/hello",
   snapshot: "/raft/v1/snapshot",
+  members: "/raft/v1/members",
+  digest: "/raft/v1/digest",
 } as const;
 
 export type PeerPath = (typeof PATHS)[keyof typeof PATHS];
@@ -30,7 +32,11 @@ export const FORWARD_COUNT_MAX = 4096;
 /** The most of a snapshot that one request carries. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = MIB;
 export const SNAPSHOT_BODY_BYTES_MAX = SNAPSHOT_CHUNK_BYTES_MAX + KIB;
+/** A change of the members: some names and URLs each. */
+export const MEMBERS_BODY_BYTES_MAX = 64 * KIB;
 /** Calls that ask, and carry nothing. */
 export const QUESTION_BODY_BYTES_MAX = KIB;
+/** A question for digests carries a key, of 4 KiB at most. */
+export const DIGEST_BODY_BYTES_MAX = 5 * KIB;
 /** The largest answer: the positions of as many proposals as one call can carry. */
 export const REPLY_BODY_BYTES_MAX = 32 * FORWARD_COUNT_MAX;

@@ -150,7 +150,7 @@ class PowerRound {
     for (const node of nodes) await node.tidy();
     await Promise.all(nodes.map((node) => node.stop()));
     const problems: string[] = [];
-    const digests = new Set<number>();
+    const digests = new Set<string>();
     for (const { name, dataDir } of nodes) {
       const { store, notes } = await recover(dataDir, log.applied);
       digests.add(store.digest);

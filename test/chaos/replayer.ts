@@ -15,6 +15,7 @@ const REPEATABLE: readonly string[] = [
   PATHS.readIndex,
   PATHS.hello,
   PATHS.snapshot,
+  PATHS.digest,
 ];
 const KEPT_MAX = 4_000;
 const REQUEST_BYTES_MAX = 64 * 1024;

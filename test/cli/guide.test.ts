@@ -76,6 +76,8 @@ test("the table of exit codes is complete", () => {
 });
 
 test("every command has its place in the guide", () => {
-  const commands = "get put del list increment watch txn lock lease status".split(" ");
+  const ofData = "get put del list increment watch txn lock lease".split(" ");
+  const ofNodes = "member leader backup restore recover status".split(" ");
+  const commands = [...ofData, ...ofNodes];
   for (const command of commands) expect(guide).toMatch(new RegExp(`quorate ${command}\\b`));
 });

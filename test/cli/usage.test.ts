@@ -20,7 +20,13 @@ test.each([
   [["get", "a", "--timeout", "5"], "Use a time such as 500ms, 30s or 5m."],
   [["get", "a", "--timeout", "1h"], "Use a time of 1ms to 5m."],
   [["get", "a", "--revision", "-1"], "Use a whole number from 1."],
-  [["get", "a", "--consistency", "lease"], "Allowed choices are linearizable, stale."],
+  [["get", "a", "--consistency", "weak"], "Allowed choices are linearizable, lease, stale."],
+  [["member", "add", "n4"], "missing required argument 'peer-url'"],
+  [["member", "add", "n4", "10.0.0.4"], "Use a URL such as http://10.0.0.4:5001."],
+  [["member", "remove", "n 4"], "Use 1-64 characters of A-Z a-z 0-9 . _ -"],
+  [["member", "replace", "n1", "n1"], "name two members: the one to go, and the one to stay"],
+  [["member", "lsit"], "unknown command 'lsit' (Did you mean list?)"],
+  [["leader", "transfer", ""], "Use 1-64 characters of A-Z a-z 0-9 . _ -"],
   [["put", "a", "1", "--ttl", "1ms"], "Use a time of 100ms to 36600d."],
   [["put", "a", "1", "--ttl", "1s", "--lease", "1"], "cannot be used with option '--lease <id>'"],
   [["put", "a", "1", "--if-version", "1.5"], "Use a whole number from 0."],
@@ -47,6 +53,10 @@ test.each([
   [["lease", "grant"], "missing required argument 'ttl'"],
   [["lease", "renew", "x"], "Use a whole number from 1."],
   [["lease", "grnat"], "unknown command 'grnat' (Did you mean grant?)"],
+  [["backup"], "missing required argument 'file'"],
+  [["restore"], "missing required argument 'file'"],
+  [["restore", "b", "--name", "no name"], "use 1-64 characters of A-Z a-z 0-9 . _ -"],
+  [["recover"], "add --i-accept-data-loss"],
   [["txn", "--file", "/nowhere.json"], "cannot read --file /nowhere.json"],
 ])("%j is wrong usage", async (args, expected) => {
   const { code, stdout, stderr } = await quorate(args);
@@ -67,11 +77,15 @@ test("a wrong environment variable is named", async () => {
   expect(code).toBe(2);
 });
 
-const commands = "serve,get,put,del,list,increment,watch,txn,lock,status,lease";
+const commands = "serve,get,put,del,list,increment,watch,txn,lock,status,lease,member,leader";
 const ofLeases = ["grant", "renew", "revoke", "get", "keep-alive"].map((name) => `lease ${name}`);
+const ofMembers = ["list", "add", "remove", "promote", "demote", "move", "replace"].map(
+  (name) => `member ${name}`,
+);
+const inGroups = [...ofLeases, ...ofMembers, "leader show", "leader transfer"];
 
 test.each(
-  [[], ...[...commands.split(","), ...ofLeases].map((words) => words.split(" "))].map((words) => [
+  [[], ...[...commands.split(","), ...inGroups].map((words) => words.split(" "))].map((words) => [
     [...words, "--help"],
   ]),
 )("%j explains", async (args) => {

@@ -216,6 +216,10 @@ test("status tells of every endpoint", async () => {
   const statuses = await client.status();
   expect(statuses.map(({ status }) => status?.name)).toEqual(["n1", "n2", "n3"]);
   expect(statuses.filter(({ status }) => status?.role === "leader")).toHaveLength(1);
+  for (const { status } of statuses) {
+    expect(status?.digest.chain).toMatch(/^[0-9a-f]{16}$/);
+    expect(status?.digest.commands).toBeGreaterThan(0);
+  }
   const [first = ""] = urlsOf(site.cluster);
   const one = await client.statusOf(first);
   expect(one).toMatchObject({ clientUrl: first, inDoubt: false, ready: true });

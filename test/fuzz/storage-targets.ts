@@ -11,7 +11,7 @@ import type { Operation } from "../../src/kv/operation.ts";
 import { KvStore } from "../../src/kv/store.ts";
 import { IncomingSnapshot } from "../../src/node/incoming.ts";
 import { makeEntry } from "../../src/raft/entry.ts";
-import { encodeConfiguration, simpleConfiguration } from "../../src/raft/membership.ts";
+import { encodeConfiguration, configurationOf } from "../../src/raft/membership.ts";
 import type { ClusterTime, Index, NodeId, SnapshotMeta, Term } from "../../src/raft/types.ts";
 import { type Batch, encodeBatch, readBatch } from "../../src/storage/batch.ts";
 import { SnapshotEncoder, SnapshotScanner } from "../../src/storage/snapshot-format.ts";
@@ -116,7 +116,7 @@ const configuration = makeEntry({
   term: 2 as Term,
   time: 60 as ClusterTime,
   kind: "config",
-  data: encodeConfiguration(simpleConfiguration(voters)),
+  data: encodeConfiguration(configurationOf({ voters })),
 });
 const batches: readonly Batch[] = [
   { ...none, hardState: hardState(1, "n1"), position: position(0, 0), entries: entries(1, 3, 1) },

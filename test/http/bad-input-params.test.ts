@@ -17,7 +17,7 @@ const timeout = [...duration, "0s", "0ms", "0.9ms", "61s", "60001ms", "1.1m"];
 const any = { timeout };
 const reads = {
   ...any,
-  consistency: ["", "strong", "lease", "STALE", "stale%20", "stale,linearizable", "null"],
+  consistency: ["", "strong", "leased", "STALE", "stale%20", "stale,linearizable", "null"],
   max_stale: [...duration, "86400001ms"],
   min_revision: wholeNumber,
 };

@@ -125,7 +125,8 @@ describe("the future", () => {
         status: 304,
         text: "",
       });
-      expect(performance.now() - startedAt).toBeGreaterThanOrEqual(60);
+      // Timers count whole milliseconds.
+      expect(performance.now() - startedAt).toBeGreaterThan(59);
     }
   });
 });

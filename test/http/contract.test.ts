@@ -52,7 +52,7 @@ describe("the table of the contract", () => {
   });
 
   test("promises nothing that is not built", () => {
-    const unbuilt = /\/v1\/cluster|\/metrics|member|backup|restore|transfer|Bearer/i;
+    const unbuilt = /\/metrics|restore|Bearer/i;
     expect(rows.filter(({ rule }) => unbuilt.test(rule))).toEqual([]);
   });
 });

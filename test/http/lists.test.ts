@@ -298,7 +298,7 @@ describe("what makes no sense is a 400 that says so", () => {
     ["since=x", /whole number/],
     ["reverse=maybe", /true or false/],
     ["prefix=%ff", /escape/],
-    ["consistency=quick", /linearizable or stale/],
+    ["consistency=quick", /linearizable, lease or stale/],
     ["max_stale=1s", /consistency=stale/],
   ])("%s", async (query, text) => {
     const reply = await ask(query);

@@ -28,6 +28,13 @@ export const locked = (name: string): Asked => ({
   method: "POST",
   body: { owner: "me", ttl: 60 },
 });
+const MEMBERS = "/v1/cluster/members";
+const learner = (name: string, incarnation: string) => {
+  return { name, peer_url: `http://${name}.test:5001`, role: "learner", incarnation };
+};
+const added = (name: string): Asked => {
+  return { url: MEMBERS, method: "POST", body: learner(name, "a") };
+};
 /** Under a name of its own. */
 const named = (asked: Asked): Asked => {
   return { ...asked, headers: { "idempotency-key": asked.url } };
@@ -136,6 +143,17 @@ export const successes: Readonly<Record<string, readonly Case[]>> = {
     { ...named({ url: "/v1/locks/c2?token=1" }), status: 200 },
     { ...named({ url: "/v1/locks/c2?token=1" }), status: 200 },
   ],
+  addMember: [
+    { url: MEMBERS, status: 201, body: learner("n4", "a") },
+    { url: MEMBERS, status: 200, body: learner("n4", "a") },
+  ],
+  changeMembers: [{ url: MEMBERS, status: 200, body: { add: [learner("n5", "a")] } }],
+  removeMember: [{ url: `${MEMBERS}/n6`, status: 200, before: [added("n6")] }],
+  demoteMember: [{ url: `${MEMBERS}/n7/demote`, status: 200, before: [added("n7")] }],
+  transferLeadership: [
+    { url: "/v1/cluster/leader", status: 200, body: { target: "n1" } },
+    { url: "/v1/cluster/leader", status: 200, body: { target: "n1" } },
+  ],
   compact: [
     {
       url: "/v1/admin/compact",
@@ -149,6 +167,10 @@ export const successes: Readonly<Record<string, readonly Case[]>> = {
       headers: { "idempotency-key": "compact" },
       body: { revision: 1 },
     },
+  ],
+  hash: [
+    { url: "/v1/admin/hash?consistency=stale", status: 200 },
+    { url: "/v1/admin/hash?revision=2", status: 200, before: [put("/keys/a/")] },
   ],
   "get-readyz": [
     { url: "/readyz", status: 200 },
@@ -242,9 +264,53 @@ export const errors: Readonly<Record<string, readonly Case[]>> = {
   getLock: [{ url: "/v1/locks/", status: 400 }],
   renewLock: [{ url: "/v1/locks/e", status: 409, body: { token: 1, ttl: 60 } }],
   releaseLock: [{ url: "/v1/locks/e", status: 400 }],
+  getCluster: [{ url: "/v1/cluster?all", status: 400 }],
+  getMembers: [{ url: `${MEMBERS}?all`, status: 400 }],
+  addMember: [
+    { url: MEMBERS, status: 400, body: { name: "a b" } },
+    { url: MEMBERS, status: 409, body: learner("n4", "b"), before: [added("n4")] },
+  ],
+  changeMembers: [
+    { url: MEMBERS, status: 400, body: {} },
+    { url: MEMBERS, status: 404, body: { remove: ["nobody"] } },
+    { url: MEMBERS, status: 409, body: { remove: ["n1"] } },
+  ],
+  getMember: [
+    { url: `${MEMBERS}/nobody`, status: 404 },
+    { url: `${MEMBERS}/n1/all`, status: 404 },
+    { url: `${MEMBERS}/a%20b`, status: 400 },
+  ],
+  removeMember: [
+    { url: `${MEMBERS}/nobody`, status: 404 },
+    { url: `${MEMBERS}/n1`, status: 409 },
+  ],
+  promoteMember: [
+    { url: `${MEMBERS}/nobody/promote`, status: 404 },
+    { url: `${MEMBERS}/n4/promote`, status: 409, before: [added("n4")] },
+  ],
+  demoteMember: [{ url: `${MEMBERS}/n1/demote`, status: 409 }],
+  getLeader: [{ url: "/v1/cluster/leader?target=n1", status: 400 }],
+  transferLeadership: [
+    { url: "/v1/cluster/leader", status: 400, body: { target: "a b" } },
+    { url: "/v1/cluster/leader", status: 404, body: { target: "nobody" } },
+  ],
   compact: [
     { url: "/v1/admin/compact", status: 400, body: { revision: 99_999_999 } },
     { url: "/v1/admin/compact", status: 400, body: { revision: "2" } },
     { url: "/v1/admin/compact", status: 410, body: { revision: 1 } },
+  ],
+  backup: [
+    { url: "/v1/admin/backup?revision=1", status: 400 },
+    { url: "/v1/admin/backup?min_revision=99999&timeout=10ms", status: 504 },
+    { url: "/v1/admin/backup", status: 406, headers: { accept: "text/event-stream" } },
+  ],
+  hash: [
+    { url: "/v1/admin/hash?revision=99999", status: 400 },
+    { url: "/v1/admin/hash", status: 406, headers: { accept: "text/event-stream" } },
+  ],
+  snapshot: [
+    { url: "/v1/admin/snapshot", status: 400, body: { index: 1 } },
+    { url: "/v1/admin/snapshot", status: 400, headers: { "quorate-timeout-ms": "0" } },
+    { url: "/v1/admin/snapshot", status: 415, body: "x", headers: { "content-type": "none" } },
   ],
 };

@@ -1,6 +1,7 @@
 /** What the document says of requests is what the server takes: parameters, headers, bodies. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as bodies from "../../src/http/body-schemas.ts";
+import * as clusterBodies from "../../src/http/cluster-bodies.ts";
 import { REQUEST_HEADERS, type RequestHeader } from "../../src/http/openapi/headers.ts";
 import { incrementBodySchema, txnSchema } from "../../src/http/txn-body.ts";
 import type { Lab } from "../service/lab.ts";
@@ -206,6 +207,9 @@ const FINER: Readonly<Record<string, readonly unknown[]>> = {
   "putValue.ttl": ["0"],
   "putKey.ttl": ["0"],
   "grantLease.ttl": ["0"],
+  // Which URLs there are, and that a change has something to change, no schema says.
+  "addMember.peer_url": ["text", "", "keep", "1", "1.5", "0", "1e3", "5s", "utf8", "base64"],
+  "changeMembers.add": [[]],
   "takeLock.ttl": ["0"],
   "renewLock.ttl": ["0"],
 };
@@ -218,6 +222,9 @@ describe.each([
   { id: "takeLock", schema: bodies.lockBody },
   { id: "renewLock", schema: bodies.lockRenewalBody },
   { id: "transact", schema: txnSchema },
+  { id: "addMember", schema: clusterBodies.memberBody },
+  { id: "changeMembers", schema: clusterBodies.changesBody },
+  { id: "transferLeadership", schema: clusterBodies.leaderBody },
   { id: "incrementKey", schema: incrementBodySchema },
 ])("the body of $id", ({ id, schema }) => {
   const { example, methods } = operation(id);

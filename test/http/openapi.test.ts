@@ -171,7 +171,12 @@ async function servedRoutes(): Promise<string[]> {
     for (const one of [method].flat()) served.push(`${one} ${path}`);
   });
   const holder = new ServiceHolder();
-  const about = { name: "n1", clientUrl: "http://n1.test:4001", version: "1.2.3" };
+  const about = {
+    name: "n1",
+    clientUrl: "http://n1.test:4001",
+    version: "1.2.3",
+    cluster: () => "a",
+  };
   addRoutes(app, { holder, responder: new Responder("n1", holder, new Unsent(1)) }, about);
   await app.ready();
   await app.close();

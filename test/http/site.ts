@@ -34,7 +34,12 @@ export class Site {
 
   constructor(name: string, limits: Partial<ClientServerLimits> = {}) {
     this.app = createClientServer({
-      about: { name, clientUrl: `http://${name}.test:4001`, version: "1.2.3" },
+      about: {
+        name,
+        clientUrl: `http://${name}.test:4001`,
+        version: "1.2.3",
+        cluster: () => "test",
+      },
       holder: this.holder,
       limits: { ...clientServerLimits, ...limits },
       fatal: this.fatal,

@@ -45,18 +45,43 @@ describe("before the node runs", () => {
     expect(await site.ask("/livez")).toMatchObject({ status: 200, text: "ok\n" });
     expect(await ready()).toEqual({
       status: 503,
-      text: "[-] started\n[+] not-stopping\nnot ready\n",
+      text: "[-] started\n[+] not-stopping\n[+] same-state\n[+] member\nnot ready\n",
     });
     expect(await site.ask("/readyz")).toMatchObject({ status: 503, text: "not ready\n" });
     expect(failureIn(await site.ask("/v1/status"))).toMatchObject({ code: "NOT_READY" });
     expect(JSON.parse((await site.ask("/version")).text)).toEqual({ version: "1.2.3", api: "v1" });
+  });
+
+  test("what it waits for, it tells everybody who asks", async () => {
+    site.holder.waitFor("the others");
+    for (const path of ["/keys/k/", "/v1/status"]) {
+      const { text } = await site.ask(path);
+      expect(JSON.parse(text)).toMatchObject({
+        code: "NOT_READY",
+        error: "waiting for the others",
+      });
+    }
+    expect((await ready()).text).toContain("[-] started: waiting for the others\n");
+    site.holder.waitFor(null);
+    expect(JSON.parse((await site.ask("/v1/status")).text)).toMatchObject({
+      error: "this node is starting",
+    });
   });
 });
 
 describe("a node that runs", () => {
   test("is ready", async () => {
     site.holder.serve(node.service);
-    const names = ["started", "leader", "caught-up", "certain", "disk", "not-stopping"];
+    const names = [
+      "started",
+      "leader",
+      "caught-up",
+      "certain",
+      "disk",
+      "not-stopping",
+      "same-state",
+      "member",
+    ];
     await vi.waitFor(async () => {
       expect(await ready()).toEqual({
         status: 200,
@@ -87,10 +112,13 @@ describe("a node that runs", () => {
       disk_hangs: false,
       revision: 2,
       keys: 1,
+      digest: { commands: 1, chain: node.store.digest, agreed: null },
       log: { first: 1, last: 2, committed: 2, applied: 2, snapshot: 0 },
       scrub: { rounds: 2, damages: 1 },
       voters: ["n1"],
       learners: [],
+      removed: false,
+      quarantined: false,
     });
     const { p50, p99, max } = JSON.parse(reply.text).loop_delay_ms;
     expect(p50).toBeLessThanOrEqual(p99);
@@ -139,6 +167,43 @@ describe("a node that is told to stop", () => {
     site.holder.stop();
     await site.app.close();
     expect((await write).status).toBe(200);
+  });
+});
+
+describe("a node whose state is wrong (D4)", () => {
+  const why = "its state is wrong: start it anew";
+
+  test.each(dataRequests)("$method $url is refused, with what to do", async ({ url, ...about }) => {
+    site.holder.serve(node.service);
+    site.holder.quarantine(why);
+    const reply = await site.ask(url, about);
+    expect(failureIn(reply)).toEqual({ status: 503, code: "CORRUPT", outcome: "not_applied" });
+    expect(JSON.parse(reply.text)).toMatchObject({ error: why, retryable: true });
+    expect(node.store.revision).toBe(1);
+  });
+
+  test("is not ready, says why, and still tells how it is doing", async () => {
+    site.holder.serve(node.service);
+    site.holder.quarantine(why);
+    const { status, text } = await ready();
+    expect(status).toBe(503);
+    expect(text).toContain(`[-] same-state: ${why}\n`);
+    expect((await site.ask("/livez")).status).toBe(200);
+    expect(JSON.parse((await site.ask("/v1/status")).text)).toMatchObject({
+      ready: false,
+      quarantined: true,
+      removed: false,
+    });
+  });
+});
+
+test("a node that was removed tells so, as its role alone does not", async () => {
+  site.holder.serve(node.service);
+  site.holder.remove("it was removed");
+  expect(JSON.parse((await site.ask("/v1/status")).text)).toMatchObject({
+    ready: false,
+    quarantined: false,
+    removed: true,
   });
 });
 

@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly partitionable?: boolean;
   /** Not all at once, but when the test says so. */
   readonly stopped?: boolean;
+  /** Loaded into each node before the program, by names of files from the root. */
+  readonly imports?: readonly string[];
 }
 
 /** Elections of the tests: long enough for a busy machine of two cores. */
@@ -30,6 +32,7 @@ export interface Status {
   readonly role: string;
   readonly term: number;
   readonly leader: string | null;
+  readonly voters: readonly string[];
   readonly log: { readonly last: number };
 }
 
@@ -41,6 +44,7 @@ export class Member {
   readonly proxy: PeerProxy | null;
   #process: NodeProcess | null = null;
   readonly #settings: Settings;
+  readonly #imports: readonly string[];
 
   constructor(about: {
     name: string;
@@ -48,12 +52,14 @@ export class Member {
     dataDir: string;
     proxy: PeerProxy | null;
     settings: Settings;
+    imports: readonly string[];
   }) {
     this.name = about.name;
     this.url = about.url;
     this.dataDir = about.dataDir;
     this.proxy = about.proxy;
     this.#settings = about.settings;
+    this.#imports = about.imports;
   }
 
   /** The process that was started last. */
@@ -62,13 +68,21 @@ export class Member {
     return this.#process;
   }
 
+  /** Where the other nodes are to reach it. */
+  get peerUrl(): string {
+    return String(this.#settings["peer-url"] ?? `http://${this.#settings["peer-listen"]}`);
+  }
+
   get isRunning(): boolean {
     return this.#process !== null && this.#process.exit === null;
   }
 
-  start(settings: Settings = {}): NodeProcess {
+  /** With other flags than before, or without some of them, if it says so. */
+  start(settings: Settings = {}, without: readonly string[] = []): NodeProcess {
     if (this.isRunning) throw new Error(`${this.name} is running`);
-    this.#process = serve({ ...this.#settings, ...settings });
+    const all = Object.entries({ ...this.#settings, ...settings });
+    const given = all.filter(([flag]) => !without.includes(flag));
+    this.#process = serve(Object.fromEntries(given), this.#imports);
     return this.#process;
   }
 
@@ -109,9 +123,10 @@ export class Member {
 }
 
 /** Starts `quorate serve` with these flags, and JSON in its log. */
-export function serve(settings: Settings): NodeProcess {
+export function serve(settings: Settings, imports: readonly string[] = []): NodeProcess {
   const flags = Object.entries({ "log-format": "json", ...settings });
-  return new NodeProcess(["serve", ...flags.flatMap(([flag, value]) => [`--${flag}`, `${value}`])]);
+  const args = flags.flatMap(([flag, value]) => [`--${flag}`, `${value}`]);
+  return new NodeProcess(["serve", ...args], imports);
 }
 
 /** A new directory for a test, removed with the cluster. */
@@ -120,15 +135,22 @@ export function temporaryDirectory(): string {
 }
 
 export class Cluster {
-  readonly members: readonly Member[];
+  /** All places that there ever were. */
+  readonly members: Member[];
   readonly folder: string;
   /** The flag that made it. */
   readonly initialCluster: string;
 
-  private constructor(members: readonly Member[], folder: string, initialCluster: string) {
+  readonly #settings: Settings;
+
+  private constructor(
+    members: Member[],
+    about: { folder: string; initialCluster: string; settings: Settings },
+  ) {
     this.members = members;
-    this.folder = folder;
-    this.initialCluster = initialCluster;
+    this.folder = about.folder;
+    this.initialCluster = about.initialCluster;
+    this.#settings = about.settings;
   }
 
   /** Starts it, and waits until every node is ready. */
@@ -146,7 +168,7 @@ export class Cluster {
   }
 
   private static async make(options: ClusterOptions): Promise<Cluster> {
-    const { size = 3, settings = {}, partitionable = false } = options;
+    const { size = 3, settings = {}, partitionable = false, imports = [] } = options;
     const folder = temporaryDirectory();
     const ports = await freePorts(2 * size);
     const seats = Array.from({ length: size }, (_, at) => ({
@@ -173,9 +195,29 @@ export class Cluster {
       };
       const url = `http://127.0.0.1:${clientPort}`;
       const proxy = proxies[at] ?? null;
-      return new Member({ name, url, dataDir, proxy, settings: { ...own, ...settings } });
+      const all = { ...own, ...settings };
+      return new Member({ name, url, dataDir, proxy, settings: all, imports });
     });
-    return new Cluster(members, folder, initialCluster);
+    return new Cluster(members, { folder, initialCluster, settings });
+  }
+
+  /** A place for one more node, which asks the others to let it join as soon as it is started. */
+  async newcomer(name: string, settings: Settings = {}): Promise<Member> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2);
+    const dataDir = String(settings["data-dir"] ?? join(this.folder, `${name}-new`));
+    const own: Settings = {
+      name,
+      "data-dir": dataDir,
+      "client-listen": `127.0.0.1:${clientPort}`,
+      "peer-listen": `127.0.0.1:${peerPort}`,
+      join: this.running.map(({ url }) => url).join(","),
+      "election-ms": ELECTION_MS,
+    };
+    const url = `http://127.0.0.1:${clientPort}`;
+    const all = { ...own, ...this.#settings, ...settings };
+    const member = new Member({ name, url, dataDir, proxy: null, settings: all, imports: [] });
+    this.members.push(member);
+    return member;
   }
 
   /** Ends every process, closes every proxy, and removes all data. */
@@ -190,7 +232,7 @@ export class Cluster {
   }
 
   member(name: string): Member {
-    const found = this.members.find((member) => member.name === name);
+    const found = this.members.findLast((member) => member.name === name);
     if (found === undefined) throw new Error(`no member ${name}`);
     return found;
   }
@@ -202,16 +244,16 @@ export class Cluster {
     }
   }
 
-  /** The one who leads, when a majority of those that run, and it itself, agree on that. */
+  /** The one who leads, when it and a majority of its voters agree on that. */
   async leader(timeoutMs?: number): Promise<Member> {
     const agreed = async () => {
       const statuses = await Promise.all(this.running.map((member) => member.status()));
       const term = Math.max(...statuses.map((status) => status?.term ?? 0));
       const current = statuses.filter((status) => status?.term === term);
-      const name = current.find((status) => status?.role === "leader")?.leader;
-      if (name === undefined || name === null) return null;
-      const votes = current.filter((status) => status?.leader === name).length;
-      return votes > this.members.length / 2 ? this.member(name) : null;
+      const leader = current.find((status) => status?.role === "leader");
+      if (leader?.leader === undefined || leader.leader === null) return null;
+      const votes = current.filter((status) => status?.leader === leader.leader).length;
+      return votes > leader.voters.length / 2 ? this.member(leader.leader) : null;
     };
     return until("a majority agrees on a leader", agreed, timeoutMs);
   }

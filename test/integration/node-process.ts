@@ -28,9 +28,11 @@ export class NodeProcess {
   exit: Exit | null = null;
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[]) {
-    const withParent = ["--import", join(ROOT, "dev", "with-parent.ts")];
-    const child = spawn(process.execPath, [...withParent, join(ROOT, "src", "main.ts"), ...args], {
+  /** `imports`: what is loaded before the program, by names of files from the root. */
+  constructor(args: readonly string[], imports: readonly string[] = []) {
+    const before = ["dev/with-parent.ts", ...imports];
+    const flags = before.flatMap((file) => ["--import", join(ROOT, file)]);
+    const child = spawn(process.execPath, [...flags, join(ROOT, "src", "main.ts"), ...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     this.#child = child;

@@ -47,6 +47,16 @@ test.each(["client-listen", "peer-listen"])("a port that is taken for --%s", asy
   taken.close();
 });
 
+test("SIGTERM of a leader that nobody can follow: it says so, and that is no error", async () => {
+  const three = await clusterOfThree();
+  const leader = await three.leader();
+  await Promise.all((await three.followers()).map((member) => member.kill()));
+  expect(await leader.stop()).toEqual({ code: 0, signal: null });
+  const said = leader.process.messages("info").join("\n");
+  expect(said).toMatch(/nobody took over \([A-Z_]+\): the others have to elect a leader/);
+  expect(leader.process.messages("warn")).toEqual([]);
+});
+
 test("a data directory that cannot be made", async () => {
   const file = join(cluster.folder, "file");
   writeFileSync(file, "");

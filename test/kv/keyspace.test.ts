@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AssertionError } from "../../src/lib/assert.ts";
+import { Digest } from "../../src/kv/digest.ts";
 import { Keyspace } from "../../src/kv/keyspace.ts";
 import { Leases } from "../../src/kv/leases.ts";
 import { Remembered } from "../../src/kv/remembered.ts";
@@ -44,7 +45,8 @@ function changesOf(keyspace: Keyspace): unknown[] {
 function encode(keyspace: Keyspace): Uint8Array[] {
   const view = keyspace.freeze();
   const [leases, replies] = [new Leases().freeze(), new Remembered().freeze()];
-  const fields = { time: 0, digest: 0, nextLease: 1, leases, replies };
+  const state = { time: 0, commands: 0, chain: new Digest(), nextLease: 1 };
+  const fields = { ...state, leases, replies };
   const chunks = drain(encodeSnapshot(view, fields));
   keyspace.release(view);
   return chunks;

@@ -281,6 +281,7 @@ function isSpent(m: Message, nodes: readonly NodeState[], terms: number): boolea
     case "stale":
       return true;
     case "commit":
+    case "timeoutNow":
       return isPast;
     case "vote":
       if (isPast) return from.diskTerm === terms;

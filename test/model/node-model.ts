@@ -14,11 +14,17 @@ import { assert } from "../../src/lib/assert.ts";
 import type { Core } from "../../src/raft/core.ts";
 import type { Entry } from "../../src/raft/entry.ts";
 import { captureState, checkBasic, checkDelta } from "../../src/raft/invariants.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Message, Ready, Write } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
-import { asIndex, type HardState, type Millis, type NodeId } from "../../src/raft/types.ts";
+import {
+  asIndex,
+  type HardState,
+  type Index,
+  type Millis,
+  type NodeId,
+} from "../../src/raft/types.ts";
 import { copyOf, describe, describeEntry, renamed } from "./values.ts";
 
 export const NODES = ["n1", "n2", "n3"] as NodeId[];
@@ -162,9 +168,10 @@ export class NodeModel {
   private boot(id: NodeId, { hardState, entries }: Disk): Raft {
     const options = {
       id,
-      bootstrap: simpleConfiguration(NODES),
+      bootstrap: configurationOf({ voters: NODES }),
       heartbeatMs: HEARTBEAT_MS,
       electionMs: ELECTION_MS,
+      leaseMs: 0,
       tickMs: LARGE,
       appendEntriesMax: this.options.appendEntriesMax,
       appendBytesMax: LARGE,
@@ -337,6 +344,10 @@ interface Clock {
   lastTickAt: Millis;
 }
 
+interface Keeping {
+  round: { target: Index; startedAt: Millis };
+}
+
 /** Sets everything that depends on time to one moment, so that it makes no difference. */
 function stopClock(core: Core, writes: readonly PendingWrite[]): readonly PendingWrite[] {
   const clock = core as unknown as Clock;
@@ -358,6 +369,9 @@ function stopClock(core: Core, writes: readonly PendingWrite[]): readonly Pendin
       progress.heardAt = NOW;
       progress.retryAt = NEVER;
       if (progress.commitDueAt !== null) progress.commitDueAt = NEVER;
+      // Who keeps up matters to changes of the members only, and here there are none.
+      progress.keepsUp = false;
+      (progress as unknown as Keeping).round = { target: asIndex(0), startedAt: NOW };
     }
   }
   return writes.map((write) => {

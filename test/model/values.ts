@@ -28,6 +28,7 @@ export function renamed<T>(value: T, names: ReadonlyMap<unknown, unknown>): T {
   if (isEntry(value)) return value;
   if (Array.isArray(value)) {
     const items = value.map((item: unknown) => renamed(item, names));
+    if (items.every(isNamed)) return items.sort((x, y) => byText(x.id, y.id)) as T;
     return (items.every((item) => typeof item === "string") ? items.sort() : items) as T;
   }
   if (value instanceof Map) {
@@ -44,6 +45,11 @@ export function renamed<T>(value: T, names: ReadonlyMap<unknown, unknown>): T {
     copy[key] = SHARED.has(key) ? item : renamed<unknown>(item, names);
   }
   return copy as T;
+}
+
+/** Members of a configuration are ordered by name. */
+function isNamed(item: unknown): item is { readonly id: string } {
+  return typeof item === "object" && item !== null && "id" in item;
 }
 
 function byText(a: unknown, b: unknown): number {

@@ -1,7 +1,10 @@
 /** All planted bugs. */
 import { clients } from "./catalogue/clients.ts";
+import { divergence } from "./catalogue/divergence.ts";
 import { inDoubt } from "./catalogue/doubt.ts";
 import { elections } from "./catalogue/elections.ts";
+import { leadership } from "./catalogue/leadership.ts";
+import { members } from "./catalogue/members.ts";
 import { replication } from "./catalogue/replication.ts";
 import { sessions } from "./catalogue/sessions.ts";
 import { snapshots } from "./catalogue/snapshots.ts";
@@ -13,10 +16,13 @@ import type { Mutation } from "./mutation.ts";
 export const catalogue: readonly Mutation[] = [
   ...elections,
   ...replication,
+  ...members,
+  ...leadership,
   ...storage,
   ...snapshots,
   ...inDoubt,
   ...clients,
   ...sessions,
   ...watch,
+  ...divergence,
 ];

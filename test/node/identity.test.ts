@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { must } from "../../src/lib/assert.ts";
 import { join, type NodeIdentity, PeerBook, readIdentity } from "../../src/node/identity.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { DamageError } from "../../src/storage/storage-error.ts";
 import { openRig } from "../storage/fixtures.ts";
@@ -13,6 +14,8 @@ const identity: NodeIdentity = {
   incarnation: "first",
   joined: false,
   since: 0,
+  voters: 2,
+  bootstrap: configurationOf({ voters: ["n1", "n2"] as NodeId[] }),
 };
 
 const first = { incarnation: "first", since: 0 };

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { must } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import { type ChunkAnswer, Snapshots } from "../../src/node/snapshots.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Input } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
@@ -27,9 +27,10 @@ const PART_BYTES = 64;
 
 const raftOptions = {
   id: n1,
-  bootstrap: simpleConfiguration([n1, n2]),
+  bootstrap: configurationOf({ voters: [n1, n2] }),
   heartbeatMs: 50,
   electionMs: 300,
+  leaseMs: 0,
   tickMs: 10,
   appendEntriesMax: 100,
   appendBytesMax: 1e6,

@@ -34,6 +34,8 @@ describe.skipIf(toolMissing !== null)(
       if (killed === undefined) throw new Error("nobody was killed");
       expect(running.nodes()).toHaveLength(2);
       expect(await make(running, "start", "NODE=n9")).toBe("no: NODE must be one of n1, n2, n3");
+      // It is a word for this program, and nothing to the shell.
+      expect(await make(running, "start", "NODE=n1;kill $$$$ 'x'")).toMatch(/^no: NODE must be/);
       expect(await make(running, "start", `NODE=${killed}`)).toContain(
         `${killed} is starting again`,
       );
@@ -48,6 +50,24 @@ describe.skipIf(toolMissing !== null)(
       expect(await make(running, "kill-leader")).toBe(
         "make run is not running: start it in another terminal first",
       );
+    });
+
+    test("remove-node asks another node where one does not answer", async () => {
+      const running = await MakeRun.start();
+      await running.ready();
+      expect(await make(running, "add-node")).toMatch(/^n4 joins at /);
+      const members = `http://127.0.0.1:${running.clientPort + 1}/v1/cluster/members/n4`;
+      await until(
+        "n4 votes",
+        async () => ((await (await fetch(members)).json()) as { role: string }).role === "voter",
+        30_000,
+      );
+      const n1 = running.nodes().find((line) => line.includes("--name n1 "));
+      const pid = Number(n1?.trim().split(" ")[0]);
+      process.kill(pid, "SIGSTOP");
+      const said = await make(running, "remove-node", "NODE=n3");
+      process.kill(pid, "SIGCONT");
+      expect(said).toBe("n3 is no member any more, and its data is removed");
     });
 
     test("a taken port is one clear line, and nothing stays behind", async () => {

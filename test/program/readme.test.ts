@@ -48,11 +48,11 @@ class Cast {
 
   /** A text of the README, for the nodes of the test. */
   play(text: string): string {
-    const withPorts = text.replace(/127\.0\.0\.1:400([123])/g, (_, at: string) => {
+    const withPorts = text.replace(/127\.0\.0\.1:400([1-4])/g, (_, at: string) => {
       const number = Number(this.#nameOf(`n${at}`).slice(1));
       return `127.0.0.1:${this.#running.clientPort + number - 1}`;
     });
-    const withNames = withPorts.replace(/\bn[123]\b/g, (name) => this.#nameOf(name));
+    const withNames = withPorts.replace(/\bn[1-4]\b/g, (name) => this.#nameOf(name));
     return withNames.replace(/^make /, `make --silent ${this.#running.variables.join(" ")} `);
   }
 

@@ -1,7 +1,7 @@
 /** Cluster time (X8): it goes on while a leader leads, and not while its process stands still. */
 import { expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
@@ -16,7 +16,7 @@ class Alone {
   constructor() {
     const options = {
       id: "n1" as NodeId,
-      bootstrap: simpleConfiguration(parseNodes("n1")),
+      bootstrap: configurationOf({ voters: parseNodes("n1") }),
       heartbeatMs: 20,
       electionMs: 100,
       ...LIMITS,

@@ -1,7 +1,7 @@
 /** When followers hear of a commit: with the next append, a tick later, or at once if they wait. */
 import { expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Message, Ready } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
@@ -19,7 +19,7 @@ class Lead {
   constructor() {
     const options = {
       id: "n1" as NodeId,
-      bootstrap: simpleConfiguration(parseNodes("n1,n2")),
+      bootstrap: configurationOf({ voters: parseNodes("n1,n2") }),
       heartbeatMs: 200,
       electionMs: 1_000,
       ...LIMITS,

@@ -1,7 +1,7 @@
 /** When a node was last in touch with others, as its status tells: what scripts do not show. */
 import { beforeEach, expect, test } from "vitest";
 import type { RaftOptions } from "../../src/raft/core.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Message, Ready } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
@@ -13,7 +13,7 @@ const ELECTION_MS = 1_000;
 
 const OPTIONS: RaftOptions = {
   id: "n1" as NodeId,
-  bootstrap: simpleConfiguration(parseNodes("n1,n2,n3")),
+  bootstrap: configurationOf({ voters: parseNodes("n1,n2,n3") }),
   heartbeatMs: 100,
   electionMs: ELECTION_MS,
   ...LIMITS,

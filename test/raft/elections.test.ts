@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
 import type { RaftOptions } from "../../src/raft/core.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Message, Ready } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved, type Saved } from "../../src/raft/saved.ts";
@@ -18,7 +18,7 @@ const ELECTION_MS = 1000;
 function options(id: string, nodes: string, seed: string): RaftOptions {
   return {
     id: id as NodeId,
-    bootstrap: simpleConfiguration(parseNodes(nodes)),
+    bootstrap: configurationOf({ voters: parseNodes(nodes) }),
     heartbeatMs: 100,
     electionMs: ELECTION_MS,
     ...LIMITS,
@@ -39,6 +39,12 @@ function settle(raft: Raft, now: number): Ready {
   }
   return ready;
 }
+
+test("a lease that would outlive the loyalty of the others is refused (R8)", () => {
+  const withLease = (leaseMs: number) => ({ ...options("n1", "n1,n2,n3", "lease"), leaseMs });
+  expect(() => new Raft(withLease(ELECTION_MS), nothingSaved, at(0))).toThrow("outlives");
+  expect(new Raft(withLease(ELECTION_MS - 1), nothingSaved, at(0)).core.role.kind).toBe("follower");
+});
 
 describe("election timeouts (E11)", () => {
   test("lie between once and twice the limit, and are drawn anew for each campaign", () => {

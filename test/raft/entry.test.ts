@@ -9,10 +9,10 @@ import {
   entryLength,
   makeEntry,
 } from "../../src/raft/entry.ts";
-import { encodeConfiguration, simpleConfiguration } from "../../src/raft/membership.ts";
+import { encodeConfiguration, configurationOf } from "../../src/raft/membership.ts";
 import { asIndex, asTerm, type ClusterTime, type NodeId } from "../../src/raft/types.ts";
 
-const configuration = encodeConfiguration(simpleConfiguration(["n1" as NodeId]));
+const configuration = encodeConfiguration(configurationOf({ voters: ["n1" as NodeId] }));
 const fields: EntryFields = {
   index: asIndex(7),
   term: asTerm(3),

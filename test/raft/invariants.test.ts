@@ -8,13 +8,15 @@ import { Prng } from "../../src/lib/random.ts";
 import type { Core } from "../../src/raft/core.ts";
 import { Doubt } from "../../src/raft/doubt.ts";
 import { captureState, checkBasic, checkDelta } from "../../src/raft/invariants.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
 import {
   asIndex,
   asTerm,
   type ClusterTime,
+  type Configuration,
+  type Member,
   type Millis,
   type NodeId,
   type SnapshotMeta,
@@ -29,10 +31,11 @@ function follower(): Raft {
   const raft = new Raft(
     {
       id: "n1" as NodeId,
-      bootstrap: simpleConfiguration(parseNodes("n1,n2")),
+      bootstrap: configurationOf({ voters: parseNodes("n1,n2") }),
       heartbeatMs: 20,
       electionMs: 100,
       ...LIMITS,
+      leaseMs: 90,
       applyEntriesMax: 10,
       random: new Prng("invariants"),
     },
@@ -78,9 +81,17 @@ function persist(raft: Raft, now: Millis): void {
   raft.step({ type: "persisted", write: write.number }, now);
 }
 
-function progressOf(core: Core) {
+function leading(core: Core) {
   if (core.role.kind !== "leader") throw new Error("not the leader");
-  return must(core.role.progress.get(n2), "n2 is a member");
+  return core.role;
+}
+
+function progressOf(core: Core) {
+  return must(leading(core).progress.get(n2), "n2 is a member");
+}
+
+function later(core: Core, ms: number): Millis {
+  return (core.now + ms) as Millis;
 }
 
 describe("a healthy node", () => {
@@ -112,11 +123,14 @@ describe("at any moment", () => {
     ],
     [
       "does not know its newest configuration",
-      (core) => core.configurations.truncateFrom(asIndex(5)) && change(core),
+      (core) => {
+        core.configurations.truncateFrom(asIndex(5));
+        change(core);
+      },
       "not in force",
     ],
     ["follows itself", (core) => (core.role = { kind: "follower", leader: core.id }), "itself"],
-    ["keeps reads without leading", ({ reads }) => reads.add(1), "holds reads"],
+    ["keeps reads without leading", ({ reads }) => reads.add(1, false), "holds reads"],
     [
       "counts a stranger's vote",
       (core) => (core.role = { kind: "candidate", votes: new Map([["n9" as NodeId, true]]) }),
@@ -166,12 +180,60 @@ describe("at any moment", () => {
       "other than the members",
     ],
     ["leads an unsaved term", (core) => (core.term = asTerm(5)), "not on disk"],
+    ["has a lease too long", (core) => (leading(core).leaseUntil = later(core, 91)), "any lasts"],
+    [
+      "has a lease though it has handed over",
+      (core) => {
+        leading(core).leaseUntil = later(core, 1);
+        leading(core).mayLease = false;
+      },
+      "must not have",
+    ],
+    [
+      "may have a lease while it hands over",
+      (core) => handOver(core, "n2", true),
+      "may have a lease",
+    ],
+    ["hands over to a stranger", (core) => handOver(core, "n9", false), "n9, which cannot lead"],
+    ["hands over to itself", (core) => handOver(core, "n1", false), "n1, which cannot lead"],
   ])("a leader that %s is found", (_, damage, message) => {
     const raft = leader();
     damage(raft.core);
     expect(() => checkBasic(raft)).toThrow(message);
   });
   const n9 = "n9" as NodeId;
+
+  function handOver(core: Core, to: string, mayLease: boolean): void {
+    const transfer = { target: to as NodeId, until: later(core, 100), askAt: core.now };
+    Object.assign(leading(core), { transfer, mayLease });
+  }
+
+  test.each<[string, (config: Configuration) => Configuration, string]>([
+    ["nobody decides", (config) => ({ ...config, voters: [] }), "nobody decides"],
+    ["somebody has no part", (config) => ({ ...config, voters: ["n1" as NodeId] }), "disagree"],
+    ["a stranger votes", (config) => ({ ...config, outgoing: [n9] }), "disagree"],
+    ["a voter learns", (config) => ({ ...config, learners: [n2] }), "n2 votes and learns"],
+    ["a voter joins", (config) => withAll(config, { isJoining: true }), "n1 has joined already"],
+    [
+      "a member is one since an entry to come",
+      (config) => withAll(config, { since: asIndex(6) }),
+      "n1 is a member since",
+    ],
+  ])("a configuration where %s is found", (_, damage, message) => {
+    const raft = follower();
+    const { configurations } = raft.core;
+    const { current } = configurations;
+    // As if it were committed, so that only its own sense is looked at.
+    configurations.truncateFrom(asIndex(5));
+    configurations.append(asIndex(5), damage(current));
+    raft.core.log.durable = asIndex(5);
+    raft.core.log.committed = asIndex(5);
+    expect(() => checkBasic(raft)).toThrow(message);
+  });
+
+  function withAll(config: Configuration, more: Partial<Member>): Configuration {
+    return { ...config, members: config.members.map((member) => ({ ...member, ...more })) };
+  }
 });
 
 describe("from one step to the next", () => {
@@ -263,6 +325,56 @@ describe("from one step to the next", () => {
     const before = captureState(raft);
     raft.core.role = { kind: "follower", leader: "n3" as NodeId };
     expect(() => checkDelta(before, raft)).toThrow("two leaders");
+  });
+
+  describe("a leader", () => {
+    const settled = parseConfiguration("{n1,n2}");
+    const joint = parseConfiguration("{n1,n3|n1,n2}");
+
+    /** It has changed from one configuration to the next; all is committed that should be. */
+    function changed(from: Configuration, to: Configuration, committed: number) {
+      const raft = leader();
+      const { log, configurations } = raft.core;
+      configurations.append(asIndex(6), from);
+      const before = captureState(raft);
+      configurations.append(asIndex(7), to);
+      log.committed = asIndex(committed);
+      return { before, raft };
+    }
+
+    test.each([
+      ["begins a change", settled, joint],
+      ["ends it", joint, parseConfiguration("{n1,n3}")],
+      ["adds a learner", settled, parseConfiguration("{n1,n2+n3}")],
+    ])("that %s is well", (_, from, to) => {
+      const { before, raft } = changed(from, to, 6);
+      checkDelta(before, raft);
+    });
+
+    test.each([
+      ["begins another before", settled, joint, 5, "not committed yet"],
+      ["adds a voter at once", settled, parseConfiguration("{n1,n2,n3}"), 6, "without a joint"],
+      ["forgets an old voter", settled, parseConfiguration("{n1,n3|n1}"), 6, "without a joint"],
+      ["goes back", joint, settled, 6, "ends with other voters"],
+      ["begins a second one", joint, parseConfiguration("{n1|n1,n3}"), 6, "ends with other voters"],
+    ] as const)("that %s is found", (_, from, to, committed, message) => {
+      const { before, raft } = changed(from, to, committed);
+      expect(() => checkDelta(before, raft)).toThrow(message);
+    });
+
+    test("that changes members before it has committed an entry of its own is found", () => {
+      const raft = leader();
+      const before = captureState(raft);
+      raft.core.configurations.append(asIndex(7), joint);
+      raft.core.log.committed = asIndex(5);
+      expect(() => checkDelta(before, raft)).toThrow("entry of its own");
+    });
+
+    test("that may have a lease again is found", () => {
+      const raft = leader();
+      const before = { ...captureState(raft), mayLease: false };
+      expect(() => checkDelta(before, raft)).toThrow("lease again");
+    });
   });
 
   test("a leader that changes its own log is found, and one that counts reads anew", () => {

@@ -3,8 +3,9 @@ import type { RaftOptions } from "../../src/raft/core.ts";
 
 export const TICK_MS = 10;
 
-/** All of RaftOptions that is not about who, when and by what chance. */
+/** All of RaftOptions that is not about who, when and by what chance, and no read leases. */
 export const LIMITS = {
+  leaseMs: 0,
   tickMs: TICK_MS,
   appendEntriesMax: 10,
   appendBytesMax: 1 << 16,

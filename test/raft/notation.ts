@@ -6,8 +6,14 @@
  */
 import { byteString, bytesOf } from "../../src/lib/bytes.ts";
 import { type Entry, makeEntry } from "../../src/raft/entry.ts";
-import { decodeConfiguration, encodeConfiguration } from "../../src/raft/membership.ts";
+import type { MemberChange } from "../../src/raft/change.ts";
+import {
+  configurationOf,
+  decodeConfiguration,
+  encodeConfiguration,
+} from "../../src/raft/membership.ts";
 import type { Body, Message } from "../../src/raft/message.ts";
+import type { ChangeRefusal } from "../../src/raft/reconfigure.ts";
 import { decodeRejoin, encodeRejoin } from "../../src/raft/rejoin.ts";
 import {
   asIndex,
@@ -50,17 +56,34 @@ export function parseConfiguration(text: string): Configuration {
   const match = /^\{([^|+}]*)(?:\|([^+}]*))?(?:\+([^}]*))?\}$/.exec(text);
   if (match === null) throw new Error(`not a configuration: ${text}`);
   const [, voters = "", outgoing = "", learners = ""] = match;
-  return {
+  return configurationOf({
     voters: parseNodes(voters),
     outgoing: parseNodes(outgoing),
     learners: parseNodes(learners),
-  };
+  });
 }
 
 export function showConfiguration(config: Configuration): string {
   const outgoing = config.outgoing.length > 0 ? `|${config.outgoing.join()}` : "";
   const learners = config.learners.length > 0 ? `+${config.learners.join()}` : "";
   return `{${config.voters.join()}${outgoing}${learners}}`;
+}
+
+/** `+n4` adds a learner, `++n4` one that joins, `^n4` promotes, `_n4` demotes, `-n4` removes. */
+export function parseChange(text: string): MemberChange {
+  const match = /^(\+\+|[+^_-])([^@]+)(?:@(.*))?$/.exec(text);
+  if (match === null) throw new Error(`not a change: ${text}`);
+  const [, sign, name = "", incarnation = ""] = match;
+  const id = name as NodeId;
+  if (sign === "^") return { type: "promote", id };
+  if (sign === "_") return { type: "demote", id };
+  if (sign === "-") return { type: "remove", id };
+  return { type: "add", id, peerUrl: "", incarnation, isJoining: sign === "++" };
+}
+
+export function showRefusal(refusal: ChangeRefusal): string {
+  if (refusal.refused === "problem") return `${refusal.problem} ${refusal.id ?? ""}`.trimEnd();
+  return "ids" in refusal ? `${refusal.refused} ${refusal.ids.join()}` : refusal.refused;
 }
 
 export function parsePosition(text: string): Position {
@@ -126,7 +149,7 @@ function showBody(m: Body): string {
     case "prevoted":
       return ` round=${m.round} ${m.granted ? "yes" : "no"}`;
     case "vote":
-      return ` last=${m.lastIndex}@${m.lastTerm}`;
+      return ` last=${m.lastIndex}@${m.lastTerm}${m.isTransfer ? " transfer" : ""}`;
     case "voted":
       return m.granted ? " yes" : " no";
     case "append": {
@@ -149,6 +172,7 @@ function showBody(m: Body): string {
     case "rejoin":
       return ` as=${m.incarnation}`;
     case "stale":
+    case "timeoutNow":
       return "";
   }
 }
@@ -168,6 +192,7 @@ export const MESSAGE_TYPES: readonly Body["type"][] = [
   "copied",
   "rejoin",
   "stale",
+  "timeoutNow",
 ];
 
 /** The message of `type` that the fields of a script's line describe. */
@@ -186,7 +211,12 @@ export function parseBody(type: Body["type"], fields: Fields): Body {
     case "prevoted":
       return { type, round: number("round"), granted: fields.has("yes") };
     case "vote":
-      return { type, lastIndex: last().index, lastTerm: last().term };
+      return {
+        type,
+        lastIndex: last().index,
+        lastTerm: last().term,
+        isTransfer: fields.has("transfer"),
+      };
     case "voted":
       return { type, granted: fields.has("yes") };
     case "append": {
@@ -215,6 +245,7 @@ export function parseBody(type: Body["type"], fields: Fields): Body {
       return { type, meta: { ...last(), time, configuration } };
     }
     case "stale":
+    case "timeoutNow":
       return { type };
   }
 }

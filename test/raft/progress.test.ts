@@ -49,6 +49,17 @@ describe("a probe", () => {
     expect([shown(progress), progress.unanswered]).toEqual(["replicate 7→8", false]);
   });
 
+  test("goes on where an answer tells of less than it builds on (L5)", () => {
+    const progress = probing(9);
+    progress.probeFrom(6);
+    progress.sent(asIndex(8), 10);
+    progress.copied(asIndex(0));
+    progress.appended(asIndex(4));
+    expect([shown(progress), progress.mayAppend(WINDOW)]).toEqual(["probe 4→6", false]);
+    progress.appended(asIndex(5));
+    expect(shown(progress)).toBe("replicate 5→6");
+  });
+
   test("steps back, but never behind what matches", () => {
     const progress = replicating(4);
     progress.probeFrom(9);
@@ -138,15 +149,71 @@ describe("a snapshot", () => {
   });
 });
 
+describe("a follower keeps up (M9)", () => {
+  const LIMIT = 100;
+  const note = (progress: Progress, last: number, now: number) => {
+    progress.noteRound(asIndex(last), now as Millis, LIMIT);
+    return progress.keepsUp;
+  };
+
+  test("not before it has what there was when the round began", () => {
+    const progress = probing(8);
+    expect(note(progress, 9, 50)).toBe(false);
+    progress.appended(asIndex(6));
+    expect(note(progress, 9, 60)).toBe(false);
+    progress.appended(asIndex(7));
+    expect(note(progress, 9, 100)).toBe(true);
+  });
+
+  test("not if that took longer than the limit, but perhaps in the next round", () => {
+    const progress = probing(8);
+    progress.appended(asIndex(7));
+    expect(note(progress, 30, 101)).toBe(false);
+    progress.appended(asIndex(29));
+    expect(note(progress, 40, 150)).toBe(false);
+    progress.appended(asIndex(30));
+    expect(note(progress, 40, 201)).toBe(true);
+  });
+
+  test("no longer, when a round takes too long", () => {
+    const progress = probing(8);
+    progress.appended(asIndex(7));
+    expect(note(progress, 20, 10)).toBe(true);
+    expect(note(progress, 30, 110)).toBe(true);
+    expect(note(progress, 30, 111)).toBe(false);
+    // The round goes on until it has what it lacked, and that one was too long.
+    progress.appended(asIndex(20));
+    expect(note(progress, 40, 112)).toBe(false);
+    progress.appended(asIndex(40));
+    expect(note(progress, 50, 212)).toBe(true);
+  });
+
+  test("as long as there is nothing new", () => {
+    const progress = replicating(7);
+    expect([note(progress, 7, 90), note(progress, 7, 180), note(progress, 7, 270)]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+  });
+
+  test("whatever it has copied in doubt", () => {
+    const progress = doubtful(8);
+    expect(note(progress, 8, 10)).toBe(true);
+    progress.forget("y");
+    expect([note(progress, 8, 20), note(progress, 8, 111)]).toEqual([true, false]);
+  });
+});
+
 test("whatever happens: promised <= matched < next, none goes back, the window is bounded", () => {
   const random = new Prng("progress");
+  let replicated = 0;
   for (let run = 0; run < 500; run++) {
     const progress = probing(random.between(1, 9));
-    let bytes = 0;
     for (let i = 0; i < 60; i++) {
       const { matched: before, promised } = progress;
       if (progress.mayAppend(WINDOW)) {
-        if (progress.mode === "replicate") bytes += 1;
+        if (progress.mode === "replicate") replicated += 1;
         progress.sent(asIndex(progress.next - 1 + random.below(4)), random.below(60));
       }
       const any = asIndex(random.below(progress.next + 1));
@@ -162,6 +229,6 @@ test("whatever happens: promised <= matched < next, none goes back, the window i
       expect(progress.matched).toBeGreaterThanOrEqual(before);
       if (progress.mode === "snapshot") expect(progress.unanswered).toBe(false);
     }
-    expect(bytes).toBeGreaterThan(0);
   }
+  expect(replicated).toBeGreaterThan(1_000);
 });

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/lib/random.ts";
 import { majority, reached, tally, type Verdict } from "../../src/raft/quorum.ts";
-import type { Configuration, NodeId } from "../../src/raft/types.ts";
+import type { Deciders, NodeId } from "../../src/raft/types.ts";
 
 const RANDOM_CASES = 50_000;
 const names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"] as NodeId[];
@@ -14,7 +14,7 @@ type Values = ReadonlyMap<NodeId, number>;
 type Votes = ReadonlyMap<NodeId, boolean>;
 
 /** The naive model: the largest value that more than half of each half has reached. */
-function modelReached(config: Configuration, values: Values): number {
+function modelReached(config: Deciders, values: Values): number {
   const agreed = (value: number) =>
     halves(config).every((half) => {
       const count = half.filter((id) => (values.get(id) ?? 0) >= value).length;
@@ -26,7 +26,7 @@ function modelReached(config: Configuration, values: Values): number {
 }
 
 /** The naive model: decided is what no further vote can change. */
-function modelTally(config: Configuration, votes: Votes): Verdict {
+function modelTally(config: Deciders, votes: Votes): Verdict {
   const wins = (missing: boolean) =>
     halves(config).every((half) => {
       const granted = half.filter((id) => votes.get(id) ?? missing).length;
@@ -36,15 +36,15 @@ function modelTally(config: Configuration, votes: Votes): Verdict {
   return wins(true) ? "pending" : "lost";
 }
 
-function halves({ voters, outgoing }: Configuration): readonly (readonly NodeId[])[] {
+function halves({ voters, outgoing }: Deciders): readonly (readonly NodeId[])[] {
   return [voters, outgoing];
 }
 
-function configuration(voters: readonly NodeId[], outgoing: readonly NodeId[]): Configuration {
-  return { voters, outgoing, learners: [] };
+function configuration(voters: readonly NodeId[], outgoing: readonly NodeId[]): Deciders {
+  return { voters, outgoing };
 }
 
-function swapped(config: Configuration): Configuration {
+function swapped(config: Deciders): Deciders {
   return configuration(config.outgoing, config.voters);
 }
 
@@ -65,7 +65,7 @@ function* assignments<T>(choices: readonly T[], count: number): Generator<readon
 }
 
 /** Differences from the model, so that a million cases make one assertion. */
-function* differences(config: Configuration, values: readonly (number | null)[]) {
+function* differences(config: Deciders, values: readonly (number | null)[]) {
   const numbers = new Map<NodeId, number>();
   const votes = new Map<NodeId, boolean>();
   for (const [at, value] of values.entries()) {

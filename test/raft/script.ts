@@ -4,7 +4,7 @@
  * script pins one schedule. `scripts/README.md` lists the commands.
  */
 import { bytesOf } from "../../src/lib/bytes.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Message } from "../../src/raft/message.ts";
 import { nothingSaved, type Saved } from "../../src/raft/saved.ts";
 import {
@@ -22,6 +22,7 @@ import {
   type Fields,
   MESSAGE_TYPES,
   parseBody,
+  parseChange,
   parseConfiguration,
   parseEntries,
   parseNodes,
@@ -29,6 +30,7 @@ import {
   showConfiguration,
   showEntries,
   showMessage,
+  showRefusal,
   splitOutside,
 } from "./notation.ts";
 import { Oracle } from "./oracle.ts";
@@ -72,7 +74,7 @@ class Script implements World {
     ...LIMITS,
     unappliedEntriesMax: 1000,
   };
-  bootstrap: Configuration = simpleConfiguration(parseNodes("n1,n2,n3"));
+  bootstrap: Configuration = configurationOf({ voters: parseNodes("n1,n2,n3") });
   private readonly machines = new Map<NodeId, Machine>();
   private readonly disks = new Map<NodeId, ScriptDisk>();
   private readonly network = new Network(this.machines);
@@ -90,6 +92,8 @@ class Script implements World {
     elect: ({ words: [who] }) => this.elect(this.node(who)),
     propose: ({ words: [who, ...data] }) => this.propose(this.node(who), data),
     read: ({ words: [who, ...names] }) => this.read(this.node(who), names),
+    change: ({ words: [who, ...wishes] }) => this.change(this.node(who), wishes),
+    transfer: ({ words: [who, target] }) => this.transfer(this.node(who), target),
     deliver: ({ words }) => this.deliver(words),
     drop: ({ words }) => this.drop(words),
     hold: ({ words }) => this.show("held", this.network.hold(parsePattern(words))),
@@ -166,6 +170,7 @@ class Script implements World {
         messages: number("window", now.window.messages),
         bytes: number("windowBytes", now.window.bytes),
       },
+      leaseMs: number("lease", now.leaseMs),
       applyEntriesMax: number("apply", now.applyEntriesMax),
       logBytesMax: number("logBytes", now.logBytesMax),
       unappliedBytesMax: number("unappliedBytes", now.unappliedBytesMax),
@@ -181,7 +186,7 @@ class Script implements World {
     this.oracle.clear();
     const voters = parseNodes(names);
     const learners = parseNodes(fields.get("learners") ?? "");
-    this.bootstrap = { ...simpleConfiguration(voters), learners };
+    this.bootstrap = configurationOf({ voters, learners });
     for (const id of [...voters, ...learners]) this.start(id, new ScriptDisk());
   }
 
@@ -314,10 +319,27 @@ class Script implements World {
     });
   }
 
+  private change(machine: Machine, wishes: readonly string[]): void {
+    machine.act((raft) => {
+      const taken = raft.change(wishes.map(parseChange), machine.now);
+      if ("refused" in taken) this.print(`${machine.id} refuses: ${showRefusal(taken)}`);
+    });
+  }
+
+  private transfer(machine: Machine, target: string | undefined): void {
+    machine.act((raft) => {
+      const begun = raft.transfer((target ?? null) as NodeId | null, machine.now);
+      const what =
+        typeof begun === "string" ? `refuses: ${begun}` : `hands over to ${begun.target}`;
+      this.print(`${machine.id} ${what}`);
+    });
+  }
+
   private read(machine: Machine, names: readonly string[]): void {
     machine.act((raft) => {
       for (const name of names) {
-        const taken = raft.read(this.reads.push(name) - 1);
+        const lease = this.options.leaseMs > 0 ? { now: machine.now } : null;
+        const taken = raft.read(this.reads.push(name) - 1, lease);
         if (!taken) this.print(`${machine.id} refuses: not_leader`);
       }
     });

@@ -9,7 +9,7 @@ import { Prng, type Random } from "../../src/lib/random.ts";
 import { KvStore, type KvResult } from "../../src/kv/store.ts";
 import { type NodeIdentity, readIdentity } from "../../src/node/identity.ts";
 import { openOrRepair, recoverIdentity, type Repaired } from "../../src/node/repair.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
 import { SimDisk } from "../sim/disk.ts";
@@ -44,7 +44,8 @@ class Start {
     const fresh = { ...original, incarnation: newIncarnation(), joined: false };
     recoverIdentity(this.disk, fresh, (found) => {
       const options = { ...optionsOf(this.disk, voters), newIncarnation };
-      openOrRepair({ ...options, identity: must(found, "it has run") }, (result) => {
+      const identity = { ...must(found, "it has run"), voters: voters.length };
+      openOrRepair({ ...options, identity }, (result) => {
         this.result = result;
       });
     });
@@ -63,9 +64,10 @@ function optionsOf(disk: SimDisk, voters: readonly NodeId[]) {
   return {
     raft: {
       id: "n1" as NodeId,
-      bootstrap: simpleConfiguration(voters),
+      bootstrap: configurationOf({ voters }),
       heartbeatMs: 50,
       electionMs: 300,
+      leaseMs: 0,
       tickMs: 10,
       appendEntriesMax: 100,
       appendBytesMax: 1e6,
@@ -79,10 +81,16 @@ function optionsOf(disk: SimDisk, voters: readonly NodeId[]) {
     snapshots: { entries: 100, logBytes: 1e6, trailingEntries: 0 },
     segmentBytesMax: 1_500,
     disk,
-    runtime: { now: () => 0 as Millis, defer: () => {}, every: () => () => {} },
+    runtime: {
+      now: () => 0 as Millis,
+      awakeAndAsleep: () => 0,
+      defer: () => {},
+      every: () => () => {},
+    },
     transport: { send: () => {}, sendSnapshot: () => {} },
     machine: new KvStore(),
     onChange: () => {},
+    onConfiguration: () => {},
     onSnapshot: () => {},
   };
 }

@@ -95,7 +95,7 @@ describe("a crash while it is healed leaves either the damage or all that was pr
   test.each(["oldest segment", "newest segment", "newest snapshot", "older snapshot"])(
     "of the %s",
     (what) => {
-      const world = running(what);
+      const world = running(`crash ${what}`);
       const node = world.node("n2");
       const kind = what.endsWith("segment") ? "wal" : "snapshot";
       const names = node.disk.list().filter((name) => new RegExp(`^${kind}-.*[gp]$`).test(name));

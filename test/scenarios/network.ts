@@ -4,7 +4,7 @@ import type { Transport } from "../../src/node/ports.ts";
 import type { Message } from "../../src/raft/message.ts";
 import { encodeMessages } from "../../src/transport/codec.ts";
 import type { EventQueue } from "../sim/events.ts";
-import { type Sender, SimNetwork } from "../sim/network.ts";
+import { SimNetwork, type Source } from "../sim/network.ts";
 import type { SimOptions } from "../sim/options.ts";
 
 /** What was sent so far. The labs count calls: of ours, a request is one, and its answer none. */
@@ -54,8 +54,8 @@ export class ScenarioNetwork extends SimNetwork {
     return { requests, bytes, snapshots };
   }
 
-  override transportOf(sender: Sender): Transport {
-    const transport = super.transportOf(sender);
+  override transportOf(source: Source): Transport {
+    const transport = super.transportOf(source);
     return {
       send: (to, messages) => {
         this.bytes += encodeMessages(messages).length;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { encodeCommand } from "../../src/kv/command.ts";
 import { MalformedError } from "../../src/lib/bytes.ts";
-import { acceptForward, acceptReadIndex } from "../../src/service/answers.ts";
+import { acceptForward, acceptRead } from "../../src/service/answers.ts";
 import { failure, keyFor, Lab, type LabNode, putOf } from "./lab.ts";
 
 let lab: Lab;
@@ -41,7 +41,7 @@ test("another node refuses, and names the leader: there is one hop, never two", 
   const { term } = follower.node.status();
   const refused = { type: "refused", reason: "not_leader", leader: leader.id, term };
   expect(await acceptForward(follower.node, asked(proposal("1")))).toEqual(refused);
-  expect(await acceptReadIndex(follower.node)).toEqual(refused);
+  expect(await acceptRead(follower.node, "quorum")).toEqual(refused);
   expect(lab.calls.filter(({ type }) => type === "forward")).toEqual([]);
   expect(leader.store.get(keyFor("k"))).toBeNull();
 });
@@ -59,5 +59,6 @@ test("the leader confirms a read with what is committed by then", async () => {
   const write = await leader.service.write(putOf("k", "v"), 5_000);
   expect(write.ok).toBe(true);
   const { term, committed } = leader.node.status();
-  expect(await acceptReadIndex(leader.node)).toEqual({ type: "confirmed", term, index: committed });
+  const confirmed = { type: "confirmed", term, index: committed, byLease: false };
+  expect(await acceptRead(leader.node, "quorum")).toEqual(confirmed);
 });

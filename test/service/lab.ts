@@ -11,11 +11,11 @@ import { KvStore, type KvResult } from "../../src/kv/store.ts";
 import type { RaftNode } from "../../src/node/node.ts";
 import { nodeRuntime } from "../../src/node/node-runtime.ts";
 import { openNode } from "../../src/node/open-node.ts";
-import type { Transport } from "../../src/node/ports.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
+import type { Runtime, Transport } from "../../src/node/ports.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { NodeId, Term } from "../../src/raft/types.ts";
-import { acceptForward, acceptReadIndex } from "../../src/service/answers.ts";
+import { acceptForward, acceptMembers, acceptRead } from "../../src/service/answers.ts";
 import { KvService } from "../../src/service/kv-service.ts";
 import { type ServiceLimits, serviceLimits } from "../../src/service/limits.ts";
 import { LeaderWatch } from "../../src/service/leader-watch.ts";
@@ -23,6 +23,7 @@ import { nodeClock } from "../../src/service/node-clock.ts";
 import { type NodeDisk, openNodeDisk } from "../../src/storage/node-disk.ts";
 import type { StorageError } from "../../src/storage/storage-error.ts";
 import type { ForwardReply } from "../../src/transport/call-codec.ts";
+import type { MemberQuestion } from "../../src/transport/member-codec.ts";
 import { PeerCallError } from "../../src/transport/peer-link.ts";
 
 /** Long enough for a busy machine: a test that wants an election cuts somebody off. */
@@ -41,7 +42,7 @@ export interface LabNode {
 
 /** Calls between nodes, as they went over the network. */
 export interface Call {
-  readonly type: "forward" | "readIndex";
+  readonly type: "forward" | "readIndex" | "members";
   readonly from: NodeId;
   readonly to: NodeId;
   readonly proposals: number;
@@ -50,6 +51,10 @@ export interface Call {
 export interface LabOptions {
   readonly limits?: Partial<ServiceLimits>;
   readonly unappliedEntriesMax?: number;
+  /** For how long a leader may answer reads by itself; none otherwise. */
+  readonly leaseMs?: number;
+  /** For how long the machine of all nodes has slept. */
+  readonly sleptMs?: () => number;
   /** Take a snapshot after so many entries, and keep no others. */
   readonly snapshotEntries?: number;
 }
@@ -130,6 +135,12 @@ export class Lab {
     for (const close of this.#closers.splice(0).reverse()) await close();
   }
 
+  #runtime(): Runtime {
+    const { sleptMs = () => 0 } = this.#options;
+    const awakeAndAsleep = () => nodeRuntime.awakeAndAsleep() + sleptMs();
+    return { ...nodeRuntime, awakeAndAsleep };
+  }
+
   #isCut(a: NodeId, b: NodeId): boolean {
     return this.#cut.has(a) || this.#cut.has(b);
   }
@@ -152,10 +163,11 @@ export class Lab {
             },
             segmentBytesMax: 64 * MIB,
             disk,
-            runtime: nodeRuntime,
+            runtime: this.#runtime(),
             transport: this.#transportOf(id, disk),
             machine: store,
             onChange: (now) => leaders.update(now),
+            onConfiguration: () => this.#nodes.get(id)?.service.members.update(),
             onSnapshot: () => {},
           },
           done,
@@ -207,6 +219,11 @@ export class Lab {
         });
       },
       sendSnapshot: (to, { name, bytes: size, term }, done) => {
+        // A member that was never started.
+        if (!this.#nodes.has(to)) {
+          setImmediate(() => done(false));
+          return;
+        }
         disk.readAt(name, { offset: 0, length: size }, (data) => {
           const chunk = { from, term: term as Term, name, bytes: size, offset: 0, data };
           this.get(to).node.receiveSnapshot(chunk, (answer) => done(answer.type === "want"));
@@ -237,23 +254,34 @@ export class Lab {
       return reply;
     };
     return {
+      members: (to: NodeId, question: MemberQuestion) =>
+        ask(
+          { type: "members", to, proposals: 0 },
+          (node) => acceptMembers(node, { from, question }),
+          () => Promise.resolve(),
+        ),
       forward: (to: NodeId, proposals: readonly Uint8Array[]) =>
         ask(
           { type: "forward", to, proposals: proposals.length },
           (node) => acceptForward(node, { from, proposals }),
           (reply, call) => this.onForwarded(reply, call),
         ),
-      readIndex: (to: NodeId) =>
-        ask({ type: "readIndex", to, proposals: 0 }, acceptReadIndex, () => Promise.resolve()),
+      readIndex: (to: NodeId, _timeoutMs: number, { mayLease } = { mayLease: false }) =>
+        ask(
+          { type: "readIndex", to, proposals: 0 },
+          (node) => acceptRead(node, mayLease ? "lease" : "quorum"),
+          () => Promise.resolve(),
+        ),
     };
   }
 
   #raftOptions(id: NodeId, ids: readonly NodeId[]) {
     return {
       id,
-      bootstrap: simpleConfiguration(ids),
+      bootstrap: configurationOf({ voters: ids }),
       heartbeatMs: ids.length === 1 ? 10 : 30,
       electionMs: ids.length === 1 ? LONELY_ELECTION_MS : ELECTION_MS,
+      leaseMs: this.#options.leaseMs ?? 0,
       tickMs: 5,
       appendEntriesMax: 100,
       appendBytesMax: MIB,

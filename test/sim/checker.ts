@@ -5,12 +5,14 @@
 import { assert } from "../../src/lib/assert.ts";
 import { crc32c } from "../../src/lib/crc32c.ts";
 import type { Core } from "../../src/raft/core.ts";
-import { majority } from "../../src/raft/quorum.ts";
-import type { Index, NodeId, Term } from "../../src/raft/types.ts";
+import type { Entry } from "../../src/raft/entry.ts";
+import { configurationOf, decodeConfiguration } from "../../src/raft/membership.ts";
+import type { Configuration, Index, NodeId, SnapshotMeta, Term } from "../../src/raft/types.ts";
+import { Configurations, isQuorum, whoIs } from "./configurations.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { coreOf, type SimNode } from "./sim-node.ts";
 
-/** What was seen of one node, over all its lives. */
+/** What was seen of one machine, over all its lives. */
 interface Seen {
   generation: number;
   committed: number;
@@ -18,6 +20,7 @@ interface Seen {
   lastTerm: number;
   durableIndex: number;
   wasLeader: boolean;
+  snapshot: SnapshotMeta | null;
   /** The term of the entry that was durable at each index. */
   readonly durable: Map<number, Term>;
 }
@@ -33,7 +36,7 @@ export class Checker {
   /** The highest index that any node knows to be committed. */
   committed = 0;
   leaders = 0;
-  private readonly nodes: number;
+  readonly configurations: Configurations;
   private readonly watch = new NodeWatch();
   /** The newest process of each node that has run. */
   private readonly processes = new Map<NodeId, SimNode>();
@@ -41,15 +44,20 @@ export class Checker {
   private readonly committedEntries = new Map<number, Committed>();
   private readonly entries = new Map<string, { prevTerm: number | null; crc: number }>();
   private readonly digests = new Map<number, string>();
-  private readonly seen = new Map<NodeId, Seen>();
+  /** By `whoIs`. */
+  private readonly seen = new Map<string, Seen>();
 
   /** Entries that a majority had on disk, until one of it replaced them, uncommitted. */
   private readonly undecided = new Map<number, Term>();
   private readonly onFigure8: () => void;
 
-  /** `onFigure8`: an entry that a majority had on disk was replaced, as in the paper's figure 8. */
-  constructor(nodes: number, onFigure8: () => void = () => {}) {
-    this.nodes = nodes;
+  /**
+   * The founders are `n1`, `n2` and so on, as many as `founders` says. `onFigure8`: an entry that a
+   * majority had on disk was replaced, as in the paper's figure 8.
+   */
+  constructor(founders: number, onFigure8: () => void = () => {}) {
+    const voters = Array.from({ length: founders }, (_, i) => `n${i + 1}` as NodeId);
+    this.configurations = new Configurations(configurationOf({ voters }));
     this.onFigure8 = onFigure8;
   }
 
@@ -58,11 +66,13 @@ export class Checker {
     this.processes.set(node.id, node);
     const core = coreOf(node);
     const seen = this.seenOf(node);
+    const counted = countedBy(core, seen);
     this.checkMonotony(node, core, seen);
     this.checkElection(node, core, seen);
     this.checkLog(node, core, seen);
     this.checkDurable(core, seen);
-    this.checkCommitted(node, core, seen);
+    this.checkCommitted(node, seen, counted);
+    this.checkSnapshot(core, seen);
     this.checkState(node);
     checkMemory(core);
   }
@@ -118,8 +128,9 @@ export class Checker {
       const entry = log.entryAt(index as Index);
       const name = `${index}@${entry.term}`;
       const mine = { prevTerm: log.termAt(index - 1), crc: crc32c(entry.bytes) };
-      const known = this.entries.get(name) ?? mine;
-      const same = known.crc === mine.crc && known.prevTerm === mine.prevTerm;
+      const known = this.entries.get(name);
+      if (known === undefined && entry.kind === "config") this.checkChange(core, entry);
+      const same = (known ?? mine).crc === mine.crc && (known ?? mine).prevTerm === mine.prevTerm;
       assert(same, () => `${node.id}: another entry ${name}`);
       this.entries.set(name, mine);
     }
@@ -127,10 +138,21 @@ export class Checker {
     seen.lastTerm = log.lastTerm;
   }
 
-  private checkDurable({ log, doubt }: Core, seen: Seen): void {
+  /** I10: no change begins before the one before it has ended. */
+  private checkChange({ log }: Core, { index, data }: Entry): void {
+    for (let at = Math.max(this.committed, log.committed) + 1; at < index; at++) {
+      const isOpen = log.entryAt(at as Index).kind === "config";
+      assert(!isOpen, () => `configurations ${at} and ${index} are both open`);
+    }
+    this.configurations.appended({ index, configuration: decodeConfiguration(data) });
+  }
+
+  private checkDurable({ log, doubt, configuration }: Core, seen: Seen): void {
     if (doubt !== null) return;
     // What was truncated is held no more, even if nothing has taken its place.
-    while (seen.durableIndex > log.durable) this.replaced(seen, seen.durableIndex--);
+    while (seen.durableIndex > log.durable) {
+      this.replaced(seen, seen.durableIndex--, configuration);
+    }
     while (seen.durableIndex < log.durable) {
       seen.durableIndex += 1;
       const term = log.termAt(seen.durableIndex);
@@ -140,15 +162,17 @@ export class Checker {
     }
   }
 
-  private replaced({ durable }: Seen, index: number): void {
+  private replaced({ durable }: Seen, index: number, config: Configuration): void {
     const term = durable.get(index);
+    if (term !== undefined && index > this.committed && this.isHeld(index, term, config)) {
+      this.undecided.set(index, term);
+    }
     durable.delete(index);
-    if (term === undefined || index <= this.committed) return;
-    if (this.holders(index, term) + 1 >= majority(this.nodes)) this.undecided.set(index, term);
   }
 
   /** I5, I6: a committed entry never changes, and a majority had it on disk by then. */
-  private checkCommitted(node: SimNode, core: Core, seen: Seen): void {
+  private checkCommitted(node: SimNode, seen: Seen, counted: Configuration): void {
+    const core = coreOf(node);
     const { log } = core;
     if (core.role.kind === "leader" && log.committed > seen.committed) {
       // §5.4.2, figure 8: who has an entry of an older term does not tell that it is committed.
@@ -163,7 +187,7 @@ export class Checker {
       const entry = log.entryAt(index as Index);
       const mine = { term: entry.term, crc: crc32c(entry.bytes), seenIn: core.term };
       const known = this.committedEntries.get(index);
-      if (known === undefined) this.firstCommit(index, mine.term);
+      if (known === undefined) this.firstCommit(entry, counted);
       assert(
         (known ?? mine).crc === mine.crc,
         () => `${node.id}: other entry committed at ${index}`,
@@ -174,18 +198,30 @@ export class Checker {
     seen.committed = log.committed;
   }
 
-  private firstCommit(index: number, term: Term): void {
-    const holders = this.holders(index, term);
-    assert(holders >= majority(this.nodes), () => `${index}@${term} committed, ${holders} have it`);
+  private firstCommit({ index, term, kind, data }: Entry, counted: Configuration): void {
+    const isHeld = this.isHeld(index, term, counted);
+    assert(isHeld, () => `${index}@${term} is committed, and no quorum has it on disk`);
+    if (kind === "config") {
+      this.configurations.committed({ index, configuration: decodeConfiguration(data) });
+    }
     const other = this.undecided.get(index);
     if (other !== undefined && other !== term) this.onFigure8();
   }
 
-  /** How many have it on disk. */
-  private holders(index: number, term: Term): number {
-    let holders = 0;
-    for (const { durable } of this.seen.values()) if (durable.get(index) === term) holders += 1;
-    return holders;
+  /** Which term's entry was committed there; null: none yet, as far as anybody knows. */
+  committedTermAt(index: Index): Term | null {
+    return this.committedEntries.get(index)?.term ?? null;
+  }
+
+  /** Whether a quorum has it on disk. */
+  private isHeld(index: number, term: Term, config: Configuration): boolean {
+    return isQuorum(config, (who) => this.seen.get(who)?.durable.get(index) === term);
+  }
+
+  private checkSnapshot({ snapshot }: Core, seen: Seen): void {
+    if (snapshot === null || snapshot === seen.snapshot) return;
+    seen.snapshot = snapshot;
+    this.configurations.checkSnapshot(snapshot);
   }
 
   /** I9: the state after the same entries is the same. */
@@ -198,7 +234,8 @@ export class Checker {
   }
 
   private seenOf(node: SimNode): Seen {
-    let seen = this.seen.get(node.id);
+    const who = whoIs(node);
+    let seen = this.seen.get(who);
     if (seen === undefined) {
       seen = {
         generation: node.generation,
@@ -207,9 +244,10 @@ export class Checker {
         lastTerm: 0,
         durableIndex: 0,
         wasLeader: false,
+        snapshot: null,
         durable: new Map(),
       };
-      this.seen.set(node.id, seen);
+      this.seen.set(who, seen);
     }
     if (seen.generation !== node.generation) {
       // Only what is on disk carries over: the commit index is learnt anew from the snapshot on.
@@ -222,6 +260,16 @@ export class Checker {
     }
     return seen;
   }
+}
+
+/**
+ * The configuration that a leader has counted by in its last turn. What it has committed in this
+ * turn may have let it begin or end a change in the same turn.
+ */
+function countedBy({ configurations, log }: Core, { lastIndex }: Seen): Configuration {
+  return configurations.index > lastIndex
+    ? configurations.at(log.committed)
+    : configurations.current;
 }
 
 /** I12: what is taken but not applied is bounded. */

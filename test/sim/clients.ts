@@ -212,7 +212,7 @@ export class Clients {
   }
 
   private askOnce({ node, wish, idempotencyKey }: Asking, done: (ending: Ending) => void): void {
-    const { events, services, random } = this.deps;
+    const { events, services, random, options } = this.deps;
     let isOver = false;
     const end = (ending: Ending) => {
       if (isOver) return;
@@ -226,7 +226,9 @@ export class Clients {
       if (service === null) return;
       services.hasSettled = true;
       const timeoutMs = random.pick(TIMEOUTS_MS);
-      void request(service, wish, { timeoutMs, idempotencyKey }).then(end);
+      const isLeased = options.leaseMs > 0 && random.chance(70);
+      const consistency = isLeased ? "lease" : "linearizable";
+      void request(service, wish, { timeoutMs, idempotencyKey, consistency }).then(end);
     });
   }
 

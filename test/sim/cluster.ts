@@ -5,15 +5,21 @@ import { Prng } from "../../src/lib/random.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { checkHistory } from "../checker/linearizable.ts";
 import { checkWitness } from "../checker/witness.ts";
+import { drawChanges } from "./change-schedule.ts";
 import { Checker } from "./checker.ts";
 import { Clients } from "./clients.ts";
 import { EventQueue } from "./events.ts";
+import { isCalm, isEqual } from "./ending.ts";
+import { Joining } from "./joining.ts";
+import { MemberStates } from "./member-states.ts";
 import { SimNetwork } from "./network.ts";
-import { drawOptions, type SwarmOptions } from "./options.ts";
+import { drawOptions, ELECTION_MS, type SwarmOptions } from "./options.ts";
+import { Operators } from "./operators.ts";
 import { Promises } from "./promises.ts";
+import { watchRaft } from "./raft-watch.ts";
 import { RareStates } from "./rare-states.ts";
-import { drawSchedule, type Scheduled } from "./schedule.ts";
-import { coreOf, ELECTION_MS, SimNode } from "./sim-node.ts";
+import { drawSchedule, namesOf, type Scheduled } from "./schedule.ts";
+import { leaderOf, SimNode } from "./sim-node.ts";
 import { Sessions } from "./sessions.ts";
 import { SimServices } from "./sim-service.ts";
 import { type Rare, Sometimes } from "./sometimes.ts";
@@ -49,17 +55,24 @@ const STEPS_MAX = 5_000_000;
 /** The scenario that a seed stands for. */
 export function scenarioOf(seed: string): Scenario {
   const options = drawOptions(new Prng(`${seed}/options`));
-  return { seed, options, schedule: drawSchedule(new Prng(`${seed}/trouble`), options) };
+  const troubles = drawSchedule(new Prng(`${seed}/trouble`), options);
+  const changes = drawChanges(new Prng(`${seed}/members`), options);
+  return { seed, options, schedule: [...troubles, ...changes] };
 }
 
 export class SimCluster {
   readonly scenario: Scenario;
   private readonly lines: string[];
   readonly events = new EventQueue();
+  /** One of each name, whether a machine bears it or not. */
   readonly nodes: readonly SimNode[];
+  /** Those that a machine bears now: clients know them. */
+  private readonly present: SimNode[] = [];
   private readonly checker: Checker;
   private readonly promises: Promises;
   private readonly rareStates: RareStates;
+  private readonly memberStates: MemberStates;
+  private readonly operators: Operators;
   private readonly services: SimServices;
   private readonly clients: Clients;
   private readonly sessions: Sessions;
@@ -83,52 +96,78 @@ export class SimCluster {
     this.checker = new Checker(options.nodes, () =>
       sometimes.saw("an entry that a majority had on disk was replaced"),
     );
-    this.promises = new Promises(options.nodes);
+    this.promises = new Promises();
     this.services = new SimServices({ events, network, electionMs: ELECTION_MS });
-    const ids = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}` as NodeId);
-    const onEvent = (node: SimNode) => {
-      this.checker.check(node);
-      this.promises.afterEvent(node);
-      this.rareStates.look(node);
-      this.troubles.afterEvent(node);
-    };
-    const nodes = ids.map((id) => {
-      const deps = { id, ids, seed, options, events, network, sometimes, onEvent, trace };
-      return new SimNode({
-        ...deps,
-        onStart: (node, life) => {
-          this.promises.start(node, life);
-          this.services.start(node, life);
-          this.watchers.start(life);
-        },
-        onSend: (node, message) => this.promises.sent(node, message),
-        onChange: (node, now) => this.services.changed(node, now),
-        onDeath: (node) => this.troubles.died(node),
-      });
+    this.nodes = this.makeNodes(network, trace);
+    this.notePresent();
+    const { present } = this;
+    const { nodes, checker, services } = this;
+    const { configurations } = checker;
+    this.rareStates = new RareStates(present, sometimes);
+    this.memberStates = new MemberStates(configurations, sometimes);
+    const joining = new Joining({
+      events,
+      random: new Prng(`${seed}/joining`),
+      nodes,
+      configurations,
+      sometimes,
+      onPresent: () => this.notePresent(),
     });
-    this.nodes = nodes;
+    const operators = new Operators({ nodes, checker, network, joining, sometimes, trace });
+    this.operators = operators;
+    const troubled = { schedule, events, network, nodes, configurations, operators };
+    this.troubles = new Troubles({ ...troubled, sometimes, trace });
+    const told = { events, nodes: present, services, sometimes };
+    const randomOf = (what: string) => new Prng(`${seed}/${what}`);
+    this.clients = new Clients({ ...told, random: randomOf("clients"), options, trace });
+    this.sessions = new Sessions({ ...told, random: randomOf("sessions") });
+    this.watchers = new Watchers({ ...told, random: randomOf("watchers") });
+    for (const node of present) node.start();
+  }
+
+  private makeNodes(network: SimNetwork, trace: (line: string) => void): readonly SimNode[] {
+    const { events, sometimes } = this;
+    const { seed, options } = this.scenario;
+    const { configurations } = this.checker;
+    const names = Array.from({ length: namesOf(options) }, (_, i) => `n${i + 1}` as NodeId);
+    const ids = names.slice(0, options.nodes);
+    const { leaseMs } = options;
+    const shared = { ids, leaseMs, seed, options, events, network, sometimes, trace };
+    const nodes = names.map(
+      (id) =>
+        new SimNode({
+          ...shared,
+          id,
+          onEvent: (node) => this.look(node),
+          onStart: (node, life) => {
+            this.promises.start(node, life);
+            watchRaft(life.raft, configurations, sometimes);
+            this.services.start(node, life);
+            this.watchers.start(life);
+          },
+          onSend: (node, message) => this.promises.sent(node, message),
+          onChange: (node, now) => this.services.changed(node, now),
+          onDeath: (node) => this.troubles.died(node),
+        }),
+    );
     const rates = new Prng(`${seed}/clocks`);
     for (const node of nodes) node.clockRate = rates.pick(options.clockRates);
-    this.rareStates = new RareStates(nodes, sometimes);
-    this.troubles = new Troubles({ schedule, events, network, nodes, sometimes, trace });
-    const { services } = this;
-    const random = new Prng(`${seed}/clients`);
-    this.clients = new Clients({ events, random, nodes, services, options, sometimes, trace });
-    this.sessions = new Sessions({
-      events,
-      random: new Prng(`${seed}/sessions`),
-      nodes,
-      services,
-      sometimes,
-    });
-    this.watchers = new Watchers({
-      events,
-      random: new Prng(`${seed}/watchers`),
-      nodes,
-      services,
-      sometimes,
-    });
-    for (const node of nodes) node.start();
+    return nodes;
+  }
+
+  /** Something may have changed the node. */
+  private look(node: SimNode): void {
+    this.checker.check(node);
+    this.promises.afterEvent(node);
+    this.rareStates.look(node);
+    this.memberStates.look(node);
+    this.operators.afterEvent();
+    this.troubles.afterEvent(node);
+  }
+
+  private notePresent(): void {
+    const present = this.nodes.filter(({ isPresent }) => isPresent);
+    this.present.splice(0, this.present.length, ...present);
   }
 
   /** Runs to the end. Rejects where anything that must hold does not. */
@@ -137,6 +176,7 @@ export class SimCluster {
     this.troubles.end();
     await this.runUntilCalm();
     await this.readAll();
+    await this.runUntilEqual();
     await this.checkWatches();
     this.checkHistory();
     const { operations } = this.clients;
@@ -161,18 +201,24 @@ export class SimCluster {
       this.services.hasSettled = false;
       await othersHaveRun();
       this.sessions.check();
+      this.services.check();
     }
   }
 
-  /** Progress: everybody gets the same state, with writes made after the trouble. */
+  /** Progress: whoever decides has writes that were made after the trouble. */
   private async runUntilCalm(): Promise<void> {
     const deadline = this.events.now + PEACE_MS;
     const target = this.checker.committed + 5;
-    const isSettled = () =>
-      this.nodes.every((node) => node.isUp && coreOf(node).log.applied >= target && !node.hasLost);
-    await this.runWhile(() => !isSettled() && this.events.now <= deadline);
+    await this.runWhile(() => !isCalm(this.nodes, target) && this.events.now <= deadline);
     const timeouts = PEACE_MS / ELECTION_MS;
-    assert(isSettled(), () => `no progress ${timeouts} election timeouts after the trouble`);
+    const isReached = isCalm(this.nodes, target);
+    assert(isReached, () => `no progress ${timeouts} election timeouts after the trouble`);
+  }
+
+  private async runUntilEqual(): Promise<void> {
+    const deadline = this.events.now + PEACE_MS;
+    await this.runWhile(() => !isEqual(this.nodes) && this.events.now <= deadline);
+    assert(isEqual(this.nodes), "members do not come to the same state");
   }
 
   /** What was acknowledged is there: the history says so, if it ends with what all keys are. */
@@ -181,7 +227,7 @@ export class SimCluster {
     let hasRead = false;
     this.clients.stop();
     this.sessions.stop();
-    this.clients.readAll(this.nodes[0] as SimNode, () => {
+    this.clients.readAll(must(leaderOf(this.nodes), "somebody leads"), () => {
       hasRead = true;
     });
     await this.runWhile(() => !hasRead && this.events.now <= deadline);
@@ -190,7 +236,7 @@ export class SimCluster {
 
   /** All is quiet, so that watches can tell of everything that their nodes know. */
   private async checkWatches(): Promise<void> {
-    const revisionOf = ({ life }: SimNode) => must(life, "all nodes run").store.revision;
+    const revisionOf = ({ life }: SimNode) => life?.store.revision ?? 0;
     const known = new Map(this.nodes.map((node) => [node, revisionOf(node)]));
     const until = this.events.now + QUIET_MS;
     await this.runWhile(() => this.events.now < until);

@@ -7,6 +7,7 @@ import type { SnapshotChunk } from "../../src/node/incoming.ts";
 import type { ChunkAnswer } from "../../src/node/snapshots.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { NodeId, Term } from "../../src/raft/types.ts";
+import type { Sender } from "../../src/transport/identity.ts";
 import type { Prng } from "../../src/lib/random.ts";
 import type { EventQueue } from "./events.ts";
 import type { SimOptions } from "./options.ts";
@@ -14,13 +15,20 @@ import type { Sometimes } from "./sometimes.ts";
 
 /** Where messages arrive. */
 export interface Receiver {
-  receive(message: Message): void;
-  receiveSnapshot(chunk: SnapshotChunk, answer: (answer: ChunkAnswer) => void): void;
+  /** `sender`: as it presented itself. */
+  receive(message: Message, sender: Sender): void;
+  receiveSnapshot(
+    chunk: SnapshotChunk,
+    sender: Sender,
+    answer: (answer: ChunkAnswer) => void,
+  ): void;
 }
 
-/** What a sender needs besides the network: its file to read snapshots from. */
-export interface Sender {
+/** What a node needs besides the network, to send: its file to read snapshots from. */
+export interface Source {
   readonly id: NodeId;
+  /** How it presents itself now. */
+  presents(): Sender;
   readAt(name: string, at: { offset: number; length: number }, done: ReadDone): void;
   /** The peer did not answer. */
   unreachable(peer: NodeId): void;
@@ -39,6 +47,8 @@ export class SimNetwork {
   private readonly options: SimOptions;
   private readonly sometimes: Sometimes | null;
   private readonly receivers = new Map<NodeId, Receiver>();
+  /** Counts the machines that have borne each name. */
+  private readonly machines = new Map<NodeId, number>();
   private cut = new Set<string>();
   /** Until when each link holds back what is sent. */
   private clogs = new Map<string, number>();
@@ -68,6 +78,11 @@ export class SimNetwork {
     this.clogs = new Map();
   }
 
+  /** Some links are cut. */
+  get isCut(): boolean {
+    return this.cut.size > 0;
+  }
+
   isConnected(id: NodeId): boolean {
     return this.receivers.has(id);
   }
@@ -75,6 +90,15 @@ export class SimNetwork {
   connect(id: NodeId, receiver: Receiver | null): void {
     if (receiver === null) this.receivers.delete(id);
     else this.receivers.set(id, receiver);
+  }
+
+  /** Another machine takes the name: what is on its way to the one before arrives nowhere. */
+  replace(id: NodeId): void {
+    this.machines.set(id, this.machineOf(id) + 1);
+  }
+
+  private machineOf(id: NodeId): number {
+    return this.machines.get(id) ?? 0;
   }
 
   /** Cuts these links, given as `from>to`, and mends all others. */
@@ -87,24 +111,25 @@ export class SimNetwork {
     this.clogs.set(link, until);
   }
 
-  transportOf(sender: Sender): Transport {
+  transportOf(source: Source): Transport {
     const transfers = new Map<NodeId, Transfer>();
     return {
-      send: (to, messages) => this.send(sender, to, messages),
+      send: (to, messages) => this.send(source, to, messages),
       sendSnapshot: (to, { name, bytes, term }, done) => {
         // As in production: one at a time to a peer, and the newer one counts.
         transfers.get(to)?.end(false);
-        const transfer = new Transfer({ sender, to, name, bytes, term: term as Term }, done);
+        const transfer = new Transfer({ source, to, name, bytes, term: term as Term }, done);
         transfers.set(to, transfer);
         this.sendChunk(transfer, { offset: 0, triesLeft: SNAPSHOT_TRIES });
       },
     };
   }
 
-  private send(sender: Sender, to: NodeId, messages: readonly Message[]): void {
-    if (!this.receivers.has(to)) this.events.after(1, () => sender.unreachable(to));
+  private send(source: Source, to: NodeId, messages: readonly Message[]): void {
+    if (!this.receivers.has(to)) this.events.after(1, () => source.unreachable(to));
+    const presented = source.presents();
     for (const message of messages) {
-      this.deliver(sender.id, to, (receiver) => receiver.receive(message));
+      this.deliver(source.id, to, (receiver) => receiver.receive(message, presented));
     }
   }
 
@@ -132,22 +157,24 @@ export class SimNetwork {
     // A repeat that waits for long is in somebody's buffers, and takes no room on the link.
     const takesRoom = delayMs <= this.options.delayMaxMs;
     if (takesRoom) this.underWay.set(link, load + 1);
+    const machine = this.machineOf(to);
     const clogged = Math.max(0, (this.clogs.get(link) ?? 0) - this.events.now);
     this.events.after(delayMs + clogged, () => {
       if (takesRoom) this.underWay.set(link, (this.underWay.get(link) ?? 1) - 1);
       const receiver = this.receivers.get(to);
       if (receiver === undefined || this.cut.has(link)) return;
+      if (this.machineOf(to) !== machine) return;
       if (delayMs > MINUTE_MS) this.sometimes?.saw("a message arrived a minute late");
       arrive(receiver);
     });
   }
 
   private sendChunk(transfer: Transfer, at: Part): void {
-    const { sender, to, name, bytes, term } = transfer;
+    const { source, to, name, bytes, term } = transfer;
     if (at.triesLeft === 0 || transfer.repeats > SNAPSHOT_REPEATS_MAX) transfer.end(false);
     if (transfer.isOver) return;
     const length = Math.min(this.options.snapshotChunkBytes, bytes - at.offset);
-    sender.readAt(name, { offset: at.offset, length }, (data) => {
+    source.readAt(name, { offset: at.offset, length }, (data) => {
       let answered = false;
       const onAnswer = (answer: ChunkAnswer) => {
         if (answered) return;
@@ -162,10 +189,11 @@ export class SimNetwork {
         answered = true;
         this.sendChunk(transfer, { offset: at.offset, triesLeft: at.triesLeft - 1 });
       });
-      const chunk = { from: sender.id, term, name, bytes, offset: at.offset, data };
-      this.deliver(sender.id, to, (receiver) =>
-        receiver.receiveSnapshot(chunk, (answer) =>
-          this.deliver(to, sender.id, () => onAnswer(answer)),
+      const chunk = { from: source.id, term, name, bytes, offset: at.offset, data };
+      const presented = source.presents();
+      this.deliver(source.id, to, (receiver) =>
+        receiver.receiveSnapshot(chunk, presented, (answer) =>
+          this.deliver(to, source.id, () => onAnswer(answer)),
         ),
       );
     });
@@ -190,7 +218,7 @@ interface Part {
 }
 
 interface TransferOptions {
-  readonly sender: Sender;
+  readonly source: Source;
   readonly to: NodeId;
   readonly name: string;
   readonly bytes: number;
@@ -199,7 +227,7 @@ interface TransferOptions {
 
 /** A snapshot on its way. */
 class Transfer implements TransferOptions {
-  readonly sender: Sender;
+  readonly source: Source;
   readonly to: NodeId;
   readonly name: string;
   readonly bytes: number;
@@ -210,7 +238,7 @@ class Transfer implements TransferOptions {
   private readonly done: (ok: boolean) => void;
 
   constructor(options: TransferOptions, done: (ok: boolean) => void) {
-    this.sender = options.sender;
+    this.source = options.source;
     this.to = options.to;
     this.name = options.name;
     this.bytes = options.bytes;

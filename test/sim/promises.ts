@@ -5,8 +5,8 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import type { Message, Write } from "../../src/raft/message.ts";
-import { majority } from "../../src/raft/quorum.ts";
 import type { NodeId } from "../../src/raft/types.ts";
+import { isQuorum, whoIs } from "./configurations.ts";
 import { coreOf, type Life, type SimNode } from "./sim-node.ts";
 
 /** What the disk of a process that runs has confirmed. */
@@ -19,24 +19,22 @@ interface OnDisk {
 const NOTHING: OnDisk = { term: 0, vote: null, lastIndex: 0 };
 
 export class Promises {
-  private readonly nodes: number;
-  private readonly disks = new Map<NodeId, OnDisk>();
+  /** By `whoIs`. */
+  private readonly disks = new Map<string, OnDisk>();
   /** Who has given a vote, by term and candidate. */
-  private readonly votes = new Map<string, Set<NodeId>>();
+  private readonly votes = new Map<string, Set<string>>();
   private readonly elected = new Set<number>();
 
-  constructor(nodes: number) {
-    this.nodes = nodes;
-  }
-
   /** Of a process that has read its disk. I2, I8: neither term nor vote go back. */
-  start({ id, hasLost }: SimNode, { raft, wal }: Life): void {
+  start(node: SimNode, { raft, wal }: Life): void {
+    const { id, hasLost } = node;
+    const who = whoIs(node);
     const { term, vote, log } = raft.core;
     const found: OnDisk = { term, vote, lastIndex: log.lastIndex };
-    const before = this.disks.get(id);
+    const before = this.disks.get(who);
     if (before !== undefined && !hasLost) checkKept(id, before, found);
     const write = wal.write.bind(wal);
-    this.disks.set(id, found);
+    this.disks.set(who, found);
     wal.write = (what, done) =>
       write(what, () => {
         if (what !== null) keep(found, what);
@@ -45,8 +43,10 @@ export class Promises {
   }
 
   /** The node is about to send this. */
-  sent({ id }: SimNode, message: Message): void {
-    const disk = this.disks.get(id) ?? NOTHING;
+  sent(node: SimNode, message: Message): void {
+    const { id } = node;
+    const who = whoIs(node);
+    const disk = this.disks.get(who) ?? NOTHING;
     const { type, term, to } = message;
     assert(
       type === "prevote" || term <= disk.term,
@@ -55,7 +55,7 @@ export class Promises {
     if (type === "voted" && message.granted) {
       const isKept = disk.term > term || (disk.term === term && disk.vote === to);
       assert(isKept, () => `${id} votes for ${to} in ${term}, and its disk does not say so`);
-      this.votesFor(term, to).add(id);
+      this.votesFor(term, to).add(who);
     }
     if (type !== "appended") return;
     const { matched } = message;
@@ -66,18 +66,19 @@ export class Promises {
 
   /** §5.2: an election is won by the votes of a majority in that term. */
   afterEvent(node: SimNode): void {
-    const { role, term } = coreOf(node);
+    const { role, term, configuration } = coreOf(node);
     if (role.kind !== "leader" || this.elected.has(term)) return;
     this.elected.add(term);
     const votes = this.votesFor(term, node.id);
-    const disk = this.disks.get(node.id);
+    const disk = this.disks.get(whoIs(node));
     const own = disk?.term === term && disk.vote === node.id;
     assert(own, () => `${node.id} leads ${term}, and its own vote is not on disk`);
-    votes.add(node.id);
-    assert(votes.size >= majority(this.nodes), () => `${node.id} leads ${term} by ${votes.size}`);
+    votes.add(whoIs(node));
+    const isElected = isQuorum(configuration, (who) => votes.has(who));
+    assert(isElected, () => `${node.id} leads ${term} by the votes of ${[...votes].join()}`);
   }
 
-  private votesFor(term: number, candidate: NodeId): Set<NodeId> {
+  private votesFor(term: number, candidate: NodeId): Set<string> {
     const name = `${term} ${candidate}`;
     const votes = this.votes.get(name) ?? new Set();
     this.votes.set(name, votes);

@@ -1,7 +1,7 @@
 /** Notices the rare states (sometimes.ts) that show in the logs and roles of all nodes together. */
 import type { Core } from "../../src/raft/core.ts";
-import { majority } from "../../src/raft/quorum.ts";
 import type { NodeId } from "../../src/raft/types.ts";
+import { isQuorum, whoIs } from "./configurations.ts";
 import { coreOf, type SimNode } from "./sim-node.ts";
 import type { Sometimes } from "./sometimes.ts";
 
@@ -60,7 +60,8 @@ export class RareStates {
 
   private elected(core: Core): void {
     const { sometimes } = this;
-    const cores = this.nodes.flatMap(({ life }) => (life === null ? [] : [life.raft.core]));
+    const running = this.nodes.filter(({ isUp }) => isUp);
+    const cores = running.map(coreOf);
     for (const other of cores) {
       if (other === core) continue;
       if (other.role.kind === "leader") sometimes.saw("two nodes led at once");
@@ -73,8 +74,9 @@ export class RareStates {
     for (let index = known + 1; index <= log.lastIndex; index++) {
       const entryTerm = log.termAt(index);
       if (entryTerm === null || entryTerm === term) continue;
-      const holders = cores.filter((each) => each.log.termAt(index) === entryTerm).length;
-      if (holders < majority(this.nodes.length)) return;
+      const holding = running.filter((each) => coreOf(each).log.termAt(index) === entryTerm);
+      const holders = new Set(holding.map(whoIs));
+      if (!isQuorum(core.configuration, (who) => holders.has(who))) return;
       sometimes.saw("an entry of an older term was on a majority, and not committed");
     }
   }

@@ -31,10 +31,11 @@ export interface Ending {
 interface RequestOptions {
   readonly timeoutMs: number;
   readonly idempotencyKey: string | null;
+  /** Of reads. */
+  readonly consistency: "linearizable" | "lease";
 }
 
 const BYTES_MAX = 1_000_000;
-const LINEARIZABLE = { consistency: "linearizable", maxStaleMs: null, minRevision: null } as const;
 
 /** Resolves however it ends. */
 export async function request(
@@ -52,7 +53,8 @@ export async function request(
 }
 
 function ask(service: KvService, wish: Wish, options: RequestOptions): Promise<Ending> {
-  const reading = { ...LINEARIZABLE, timeoutMs: options.timeoutMs };
+  const { consistency, timeoutMs } = options;
+  const reading = { consistency, timeoutMs, maxStaleMs: null, minRevision: null };
   switch (wish.op) {
     case "get":
       return get(service, wish.key, reading);

@@ -23,7 +23,35 @@ export type Trouble =
   | { readonly kind: "fail"; readonly node: number; readonly of: "write" | "read" }
   | { readonly kind: "partition"; readonly links: readonly string[] }
   /** What is sent meanwhile arrives afterwards. */
-  | { readonly kind: "clog"; readonly link: string; readonly ms: number };
+  | { readonly kind: "clog"; readonly link: string; readonly ms: number }
+  | ({ readonly kind: "change" } & AskedChange)
+  | ({ readonly kind: "transfer" } & AskedTransfer);
+
+/** What an operator wants with the members. `pick` chooses among those with whom it makes sense. */
+export interface MemberWish {
+  readonly type: "join" | "add" | "promote" | "demote" | "remove" | "move" | "replace all";
+  readonly pick: number;
+}
+
+export interface AskedChange {
+  /** The node that is asked; null: whoever leads. */
+  readonly asked: number | null;
+  readonly wishes: readonly MemberWish[];
+  readonly after: Aftermath | null;
+}
+
+/** What happens to a leader so long after it has begun what it was asked for. */
+export interface Aftermath {
+  readonly afterMs: number;
+  readonly trouble: LeaderTrouble;
+}
+
+export interface AskedTransfer {
+  readonly asked: number | null;
+  /** Null: to whoever is furthest. */
+  readonly to: number | null;
+  readonly after: Aftermath | null;
+}
 
 /** At a moment, or some time after a leader, the so-many-th, was elected. */
 export type When = { readonly at: number } | { readonly leader: number; readonly afterMs: number };
@@ -31,6 +59,7 @@ export type When = { readonly at: number } | { readonly leader: number; readonly
 /** What happens to such a leader: like a trouble, whoever it is. */
 export type LeaderTrouble =
   | ({ readonly kind: "leader dies" } & Death)
+  | { readonly kind: "leader changes members"; readonly wishes: readonly MemberWish[] }
   /** It keeps the others whose place from its own is listed, and loses all the rest for a while. */
   | { readonly kind: "leader is cut off"; readonly with: readonly number[]; readonly ms: number };
 
@@ -39,7 +68,12 @@ export type Scheduled =
   | { readonly when: Exclude<When, { at: number }>; readonly trouble: LeaderTrouble };
 
 /** So many leaders are looked at. */
-const LEADERS_MAX = 200;
+export const LEADERS_MAX = 200;
+
+/** How many names there are. */
+export function namesOf({ nodes, spares }: SwarmOptions): number {
+  return nodes + spares;
+}
 
 export function drawSchedule(random: Prng, options: SwarmOptions): Scheduled[] {
   return [...drawTroubles(random, options), ...drawLeaders(random, options)];
@@ -70,7 +104,7 @@ interface Drawn {
 function draw(random: Prng, options: SwarmOptions): Drawn[] {
   const { crashes, powerCuts, pauses, partitions, clogs, hungDisks, failingDisks } =
     options.trouble;
-  const node = random.below(options.nodes);
+  const node = random.below(namesOf(options));
   const one = (trouble: Trouble) => [{ after: 0, trouble }];
   switch (random.below(8)) {
     case 0:
@@ -80,7 +114,7 @@ function draw(random: Prng, options: SwarmOptions): Drawn[] {
     case 2: {
       // All machines lose power at once: only what is on disk counts.
       if (!powerCuts || !random.chance(20)) return [];
-      const downMs = Array.from({ length: options.nodes }, () => random.between(1, 3_000));
+      const downMs = Array.from({ length: namesOf(options) }, () => random.between(1, 3_000));
       return one({ kind: "blackout", downMs });
     }
     case 3:
@@ -104,15 +138,16 @@ function drawDeath(random: Prng, how: Death["how"], options: SwarmOptions): Deat
 }
 
 /** Links clog one after the other, and clear in another order. */
-function drawClogs(random: Prng, { nodes }: SwarmOptions): Drawn[] {
-  const links = linksWhere(nodes, () => random.chance(40));
+function drawClogs(random: Prng, options: SwarmOptions): Drawn[] {
+  const links = linksWhere(namesOf(options), () => random.chance(40));
   return links.map((link) => {
     const trouble = { kind: "clog", link, ms: random.between(50, 4_000) } as const;
     return { after: random.below(1_000), trouble };
   });
 }
 
-function drawPartition(random: Prng, { nodes }: SwarmOptions): string[] {
+function drawPartition(random: Prng, options: SwarmOptions): string[] {
+  const nodes = namesOf(options);
   const side = new Set(Array.from({ length: nodes }, (_, i) => i).filter(() => random.chance(50)));
   const hub = random.below(nodes);
   const kinds: readonly Cut[] = [
@@ -145,15 +180,16 @@ function drawLeaders(random: Prng, options: SwarmOptions): Scheduled[] {
   return schedule;
 }
 
-function drawLeaderTrouble(random: Prng, options: SwarmOptions): LeaderTrouble {
+export function drawLeaderTrouble(random: Prng, options: SwarmOptions): LeaderTrouble {
   const kind = random.below(4);
   if (kind < 2) {
     const how = kind === 0 ? "kill" : "power";
     return { kind: "leader dies", ...drawDeath(random, how, options) };
   }
   // Less than half of the others, so that it goes on, and commits nothing.
-  const few = random.below(Math.ceil((options.nodes - 1) / 2) || 1);
-  const places = Array.from({ length: few }, () => random.between(1, options.nodes - 1));
+  const others = namesOf(options) - 1;
+  const few = random.below(Math.ceil(others / 2) || 1);
+  const places = Array.from({ length: few }, () => random.between(1, others));
   return { kind: "leader is cut off", with: places, ms: random.between(300, 2_000) };
 }
 

@@ -1,38 +1,52 @@
-/** One machine: the production node on a simulated disk, network and clock. */
+/**
+ * One name, and the machine that bears it: the production node on a simulated disk, network and
+ * clock. A machine that has left for good can be followed by another one of the same name.
+ */
 import { assert, must } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import { KvStore, type KvResult } from "../../src/kv/store.ts";
 import type { RaftNode } from "../../src/node/node.ts";
-import { join, type NodeIdentity, writeIdentity } from "../../src/node/identity.ts";
+import { join, type NodeIdentity, PeerBook, writeIdentity } from "../../src/node/identity.ts";
 import {
+  canBeHelped,
   inDoubt,
   openOrRepair,
   recoverIdentity,
   type Repaired,
   type RepairOptions,
 } from "../../src/node/repair.ts";
+import { admission } from "../../src/program/members/admission.ts";
 import type { SnapshotEvent } from "../../src/node/snapshots.ts";
 import type { Runtime, Transport } from "../../src/node/ports.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { Raft, RaftStatus } from "../../src/raft/raft.ts";
-import { simpleConfiguration } from "../../src/raft/membership.ts";
-import type { Millis, NodeId } from "../../src/raft/types.ts";
-import { StorageError } from "../../src/storage/storage-error.ts";
+import { configurationOf, isJoint, isVoter, memberOf } from "../../src/raft/membership.ts";
+import {
+  asIndex,
+  type Configuration,
+  type Index,
+  type Millis,
+  type NodeId,
+} from "../../src/raft/types.ts";
+import { DamageError, StorageError } from "../../src/storage/storage-error.ts";
 import { type Scrub, SCRUB_STEP_MS } from "../../src/storage/scrub.ts";
 import type { Wal } from "../../src/storage/wal.ts";
+import type { Sender } from "../../src/transport/identity.ts";
 import { type Complete, type Operation, SimDisk } from "./disk.ts";
 import type { EventQueue } from "./events.ts";
 import type { Receiver, SimNetwork } from "./network.ts";
-import type { SimOptions } from "./options.ts";
+import { ELECTION_MS, type SimOptions } from "./options.ts";
 import type { Sometimes } from "./sometimes.ts";
 
 const HEARTBEAT_MS = 50;
-export const ELECTION_MS = 300;
 const TICK_MS = 10;
 
 export interface SimNodeDeps {
   readonly id: NodeId;
+  /** The founders. Under another name there is no machine before one joins. */
   readonly ids: readonly NodeId[];
+  /** See RaftOptions; without it, 0. */
+  readonly leaseMs?: number;
   readonly seed: string;
   readonly options: SimOptions;
   readonly events: EventQueue;
@@ -78,12 +92,22 @@ export class SimNode {
   hasLost = false;
   /** Bits of its disk have flipped behind its back. */
   hasFlipped = false;
+  /** A machine bears the name, whether it runs or not. */
+  isPresent: boolean;
+  /** Counts the machines that have borne the name. */
+  machine: number;
+  /** Whom the machine was told of as members when it came. */
+  private bootstrap: Configuration;
   private identity: NodeIdentity | null = null;
   /** Its peers have heard of it. */
   private hasRun = false;
   /** Its disk was lost as a whole. */
   private isWiped = false;
   private pausedUntil = 0;
+  /** For how long the machine has slept: its monotonic clock does not know of that (R10). */
+  private sleptMs = 0;
+  /** Since when it sleeps; null: it does not. */
+  private asleepFrom: number | null = null;
   private wokeAt = Number.NEGATIVE_INFINITY;
   private held: (() => void)[] = [];
   private readonly deps: SimNodeDeps;
@@ -93,6 +117,9 @@ export class SimNode {
   constructor(deps: SimNodeDeps) {
     this.deps = deps;
     this.id = deps.id;
+    this.isPresent = deps.ids.includes(deps.id);
+    this.machine = this.isPresent ? 1 : 0;
+    this.bootstrap = configurationOf({ voters: deps.ids });
     this.random = new Prng(`${deps.seed}/node/${deps.id}`);
     this.disk = new SimDisk((operation, complete) => this.diskOperation(operation, complete));
   }
@@ -102,8 +129,48 @@ export class SimNode {
     return this.life !== null;
   }
 
+  /** Which entry has made the machine a member; 0: it is a founder. */
+  get since(): Index {
+    return memberOf(this.bootstrap, this.id)?.since ?? asIndex(0);
+  }
+
+  /** The data directory that a machine of this name has, or that the next one will have. */
+  get incarnation(): string {
+    return `${this.id}-${this.isPresent ? this.machine : this.machine + 1}`;
+  }
+
+  /** What its disk loses can be made good, as far as it knows itself. */
+  get canBeHelped(): boolean {
+    return canBeHelped(this.bootstrap.voters.length);
+  }
+
+  /** A new machine takes the name, and begins with what a member has told it. */
+  join(bootstrap: Configuration): void {
+    assert(!this.isPresent, "the name is in use");
+    this.deps.trace(`${this.id} joins as ${this.incarnation}`);
+    this.isPresent = true;
+    this.machine += 1;
+    this.bootstrap = bootstrap;
+    this.deps.network.replace(this.id);
+    this.start();
+  }
+
+  /** The machine is shut down for good, and nothing is left of it. */
+  leave(): void {
+    this.deps.trace(`${this.id} leaves`);
+    if (this.isRunning) this.stop("kill");
+    this.disk.wipe();
+    this.isPresent = false;
+    this.identity = null;
+    this.hasRun = false;
+    this.hasLost = false;
+    this.hasFlipped = false;
+    this.isWiped = false;
+    this.failing = null;
+  }
+
   start(): void {
-    assert(!this.isRunning, "started twice");
+    assert(this.isPresent && !this.isRunning, "there is nothing to start");
     this.isRunning = true;
     const { deps } = this;
     this.generation += 1;
@@ -111,6 +178,7 @@ export class SimNode {
     const store = new KvStore();
     const transport = deps.network.transportOf({
       id: this.id,
+      presents: () => this.presents(),
       readAt: (name, at, done) => {
         if (generation === this.generation) this.disk.readAt(name, at, done);
       },
@@ -129,14 +197,15 @@ export class SimNode {
       runtime: this.runtime(generation),
       transport: this.watched(transport),
       machine: store,
+      onConfiguration: () => {},
       onChange: (now: RaftStatus, before: RaftStatus) => this.onChange(now, before),
       onSnapshot: (event: SnapshotEvent) => {
         deps.trace(`${this.id} snapshot ${JSON.stringify(event)}`);
-        if (event.type === "installed") deps.sometimes?.saw("a snapshot was installed");
+        if (event.type === "installed") this.noteInstalled();
         assert(event.type !== "damaged" || this.hasFlipped, "a whole file is taken for damaged");
       },
     };
-    this.open(options, ({ opened, identity }) => {
+    this.open(options, ({ opened, identity }, book) => {
       if (generation !== this.generation) return;
       const { node, raft, wal, scrub } = opened;
       this.identity = identity;
@@ -146,7 +215,7 @@ export class SimNode {
       deps.onStart?.(this, this.life);
       node.start();
       options.runtime.every(SCRUB_STEP_MS, () => scrub.step());
-      deps.network.connect(this.id, this.receiver(generation));
+      deps.network.connect(this.id, this.receiver(generation, book));
       deps.onEvent(this);
     });
   }
@@ -169,17 +238,30 @@ export class SimNode {
     }
   }
 
+  private noteInstalled(): void {
+    const { sometimes } = this.deps;
+    sometimes?.saw("a snapshot was installed");
+    const { configuration } = must(coreOf(this).snapshot, "it was installed");
+    if (isJoint(configuration)) sometimes?.saw("a snapshot carried a joint configuration");
+    if (this.since > 0 && !isVoter(configuration, this.id)) {
+      sometimes?.saw("a joining node got a snapshot");
+    }
+  }
+
   /** As a program does it: who the node is, what it has, and that it takes part from now on. */
   private open(
     options: Omit<RepairOptions<KvResult>, "identity" | "newIncarnation">,
-    done: (repaired: Repaired<KvResult>) => void,
+    done: (repaired: Repaired<KvResult>, book: PeerBook) => void,
   ): void {
     const { disk, id } = this;
     const newIncarnation = () => `${id}.${this.generation}`;
-    const fresh = { cluster: "sim", id, incarnation: newIncarnation(), joined: false, since: 0 };
-    recoverIdentity(disk, fresh, (found) => {
+    const { bootstrap } = options.raft;
+    const { incarnation, since } = this;
+    const voters = bootstrap.voters.length;
+    const fresh = { cluster: "sim", id, incarnation, joined: false, since, voters, bootstrap };
+    recoverIdentity(disk, { ...fresh, incarnation: newIncarnation() }, (found) => {
       // Its peers would know that it had another data directory.
-      const unknown = this.hasRun ? inDoubt(fresh, fresh.incarnation) : fresh;
+      const unknown = this.hasRun ? inDoubt(fresh, newIncarnation()) : fresh;
       openOrRepair({ ...options, identity: found ?? unknown, newIncarnation }, (repaired) => {
         if (repaired instanceof StorageError) throw repaired;
         const { opened, identity, damage } = repaired;
@@ -187,10 +269,23 @@ export class SimNode {
         assert(damage === null || this.hasFlipped || this.hasLost, "a whole disk looks damaged");
         join(disk, { identity, wal: opened.wal }, () => {
           this.hasRun = true;
-          done({ ...repaired, identity: { ...identity, joined: true } });
+          this.openBook((book) =>
+            done({ ...repaired, identity: { ...identity, joined: true } }, book),
+          );
         });
       });
     });
+  }
+
+  private openBook(done: (book: PeerBook) => void): void {
+    const { disk } = this;
+    try {
+      done(new PeerBook(disk));
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      assert(this.hasFlipped, "a whole file is taken for damaged");
+      PeerBook.setAside(disk, () => done(new PeerBook(disk)));
+    }
   }
 
   private onChange(now: RaftStatus, before: RaftStatus): void {
@@ -250,24 +345,41 @@ export class SimNode {
     this.heldDisk.length = 0;
     this.diskHangs = false;
     this.pausedUntil = 0;
+    this.wake();
     this.deps.network.connect(this.id, null);
     if (how === "power") this.disk.powerCut(this.random);
     else this.disk.kill(this.random);
   }
 
-  /** The process stands still; what arrives meanwhile is delivered all at once afterwards. */
-  pause(ms: number): void {
-    if (this.life === null) return;
-    this.deps.trace(`${this.id} pause ${ms}`);
+  /**
+   * The process stands still, or the whole machine sleeps; what arrives meanwhile is delivered all
+   * at once afterwards.
+   */
+  pause(ms: number, isAsleep: boolean): void {
+    const { now } = this.deps.events;
+    if (this.life === null || now < this.pausedUntil) return;
+    this.deps.trace(`${this.id} ${isAsleep ? "sleep" : "pause"} ${ms}`);
+    if (isAsleep) this.asleepFrom = now;
     this.pausedUntil = this.deps.events.now + ms;
     const { generation } = this;
     this.deps.events.after(ms, () => {
       if (generation !== this.generation) return;
+      this.wake();
       this.wokeAt = this.deps.events.now;
       const held = this.held;
       this.held = [];
       for (const run of held) run();
     });
+  }
+
+  private wake(): void {
+    if (this.asleepFrom !== null) this.sleptMs += this.deps.events.now - this.asleepFrom;
+    this.asleepFrom = null;
+  }
+
+  /** What its monotonic clock shows. */
+  private get clockMs(): number {
+    return ((this.asleepFrom ?? this.deps.events.now) - this.sleptMs) * this.clockRate;
   }
 
   hangDisk(): void {
@@ -291,18 +403,35 @@ export class SimNode {
     if (this.life !== null) this.deps.onEvent(this);
   }
 
-  private receiver(generation: number): Receiver {
+  /** As a program does it: whoever has left, or is not who it was, is not heard (M8, M13). */
+  private receiver(generation: number, book: PeerBook): Receiver {
+    const { node } = must(this.life, "it hears");
+    const admitted = admission({ node, book, meet: () => {}, note: () => {} });
+    const hear = (sender: Sender, receive: () => void) =>
+      this.run(generation, () => {
+        const answer = admitted.admit(sender);
+        if (answer === "yes") receive();
+        // It would be asked again at once.
+        if (answer === "later") book.record(sender.from, sender, () => hear(sender, receive));
+      });
     return {
-      receive: (message) => this.run(generation, () => this.life?.node.receive([message])),
-      receiveSnapshot: (chunk, answer) =>
-        this.run(generation, () => this.life?.node.receiveSnapshot(chunk, answer)),
+      receive: (message, sender) => hear(sender, () => this.life?.node.receive([message])),
+      receiveSnapshot: (chunk, sender, answer) =>
+        hear(sender, () => this.life?.node.receiveSnapshot(chunk, answer)),
     };
+  }
+
+  private presents(): Sender {
+    const { incarnation, since } = must(this.identity, "it runs");
+    const { id: from, since: life } = this;
+    return { from, incarnation, since, life, peerUrl: `http://${from}.test` };
   }
 
   private runtime(generation: number): Runtime {
     const { events } = this.deps;
     return {
-      now: () => (events.now * this.clockRate) as Millis,
+      now: () => this.clockMs as Millis,
+      awakeAndAsleep: () => events.now * this.clockRate,
       defer: (turn) => events.after(0, () => this.run(generation, turn)),
       every: (ms, run) => {
         const again = () => {
@@ -356,12 +485,13 @@ export class SimNode {
   }
 
   private raftOptions() {
-    const { options, ids } = this.deps;
+    const { options, leaseMs = 0 } = this.deps;
     return {
       id: this.id,
-      bootstrap: simpleConfiguration(ids),
+      bootstrap: this.bootstrap,
       heartbeatMs: HEARTBEAT_MS,
       electionMs: ELECTION_MS,
+      leaseMs,
       tickMs: TICK_MS,
       appendEntriesMax: options.appendEntriesMax,
       appendBytesMax: options.appendBytesMax,
@@ -372,6 +502,16 @@ export class SimNode {
       unappliedBytesMax: 1_000_000,
     };
   }
+}
+
+/** Who leads the newest term that anybody leads; null: nobody. */
+export function leaderOf(nodes: readonly SimNode[]): SimNode | null {
+  let leader: SimNode | null = null;
+  for (const node of nodes) {
+    if (!node.isUp || coreOf(node).role.kind !== "leader") continue;
+    if (leader === null || coreOf(node).term > coreOf(leader).term) leader = node;
+  }
+  return leader;
 }
 
 /** The Raft core of a node that runs. */

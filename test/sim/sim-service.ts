@@ -4,12 +4,21 @@
  * It speaks in promises, which go on by themselves. So whatever may settle one says so, and the
  * simulation lets all of them run before the next event: one seed stays one history.
  */
+import { assert, must } from "../../src/lib/assert.ts";
 import type { RaftStatus } from "../../src/raft/raft.ts";
 import type { Millis, NodeId } from "../../src/raft/types.ts";
-import { acceptForward, acceptReadIndex, type AskedNode } from "../../src/service/answers.ts";
+import {
+  acceptForward,
+  acceptMembers,
+  acceptRead,
+  type AskedNode,
+} from "../../src/service/answers.ts";
 import type { Clock } from "../../src/service/clock.ts";
+import { DivergenceCheck } from "../../src/service/divergence.ts";
+import type { Examinee } from "../../src/service/examinee.ts";
 import { KvService, type KvServiceDeps, type ServedNode } from "../../src/service/kv-service.ts";
 import { LeaderWatch } from "../../src/service/leader-watch.ts";
+import type { PeerCalls } from "../../src/transport/call.ts";
 import { PeerCallError } from "../../src/transport/peer-link.ts";
 import type { EventQueue } from "./events.ts";
 import type { SimNetwork } from "./network.ts";
@@ -34,6 +43,8 @@ const RETENTION = { ageMs: 2_000, bytesMax: 2_000 };
 export class SimServices {
   /** A promise may have been settled since this was last looked at. */
   hasSettled = false;
+  /** What nodes have found wrong with their states, which all are right (D4). */
+  private readonly accusations: string[] = [];
   private readonly deps: SimServicesDeps;
   private readonly served = new Map<NodeId, Served>();
   private readonly nodes = new Map<NodeId, SimNode>();
@@ -48,10 +59,13 @@ export class SimServices {
     const { generation } = node;
     const clock = this.clockOf(node, generation);
     const leaders = new LeaderWatch(node.id);
+    const watched = this.watched(life);
+    const calls = this.callsOf(node, generation);
+    const { store } = life;
     const service = new KvService({
-      node: this.watched(life),
-      store: life.store,
-      calls: this.callsOf(node, generation),
+      node: watched,
+      store,
+      calls,
       leaders,
       clock,
       limits: {
@@ -64,6 +78,23 @@ export class SimServices {
     });
     this.served.set(node.id, { generation, service, leaders });
     service.start();
+    const { examinee } = service;
+    examinee.whenWrong((where) => this.accusations.push(`${node.id} ${where}`));
+    new DivergenceCheck({
+      node: watched,
+      store,
+      calls,
+      leaders,
+      clock,
+      examinee,
+      onStalemate: (answers) => this.accusations.push(JSON.stringify(answers)),
+    }).start();
+  }
+
+  /** Nobody was found to be wrong. */
+  check(): void {
+    const [first] = this.accusations;
+    assert(first === undefined, () => `a state that is right is called wrong: ${first}`);
   }
 
   changed(node: SimNode, now: RaftStatus): void {
@@ -97,8 +128,15 @@ export class SimServices {
           position,
           this.settles((outcome) => done(outcome)),
         ),
-      readIndex: (done) => node.readIndex(this.settles(done)),
+      readIndex: (done, proof) => node.readIndex(this.settles(done), proof),
       whenReached: (index, done) => node.whenReached(index, this.settles(done)),
+      change: (changes, taken) => node.change(changes, this.settles(taken)),
+      transfer: (target, begun) => node.transfer(target, this.settles(begun)),
+      inForce: () => node.inForce(),
+      fateOf: (position) => node.fateOf(position),
+      awaitCommit: (peer, index) => node.awaitCommit(peer, index),
+      freeze: () => node.freeze(),
+      saveSnapshot: (done) => node.saveSnapshot(this.settles(done)),
     };
   }
 
@@ -122,16 +160,26 @@ export class SimServices {
     };
   }
 
-  private callsOf(node: SimNode, generation: number): KvServiceDeps["calls"] {
+  private callsOf(
+    node: SimNode,
+    generation: number,
+  ): KvServiceDeps["calls"] & Pick<PeerCalls, "digest"> {
     const call = <Reply>(
       peer: NodeId,
       timeoutMs: number,
-      ask: (asked: AskedNode) => Promise<Reply>,
+      ask: (asked: AskedNode, examinee: Examinee) => Promise<Reply>,
     ) => this.call({ node, generation, peer, timeoutMs, ask });
     return {
       forward: (peer, proposals, timeoutMs) =>
         call(peer, timeoutMs, (asked) => acceptForward(asked, { from: node.id, proposals })),
-      readIndex: (peer, timeoutMs) => call(peer, timeoutMs, acceptReadIndex),
+      readIndex: (peer, timeoutMs, options) =>
+        call(peer, timeoutMs, (asked) =>
+          acceptRead(asked, options?.mayLease === true ? "lease" : "quorum"),
+        ),
+      members: (peer, question, timeoutMs) =>
+        call(peer, timeoutMs, (asked) => acceptMembers(asked, { from: node.id, question })),
+      digest: (peer, question, timeoutMs) =>
+        call(peer, timeoutMs, (_asked, examinee) => examinee.answer(question)),
     };
   }
 
@@ -164,13 +212,14 @@ export class SimServices {
           const other = this.nodes.get(peer);
           const asked = other?.life;
           if (other === undefined || !asked) return;
+          const { examinee } = must(this.serviceOf(other), "it runs, and so it serves");
           const watched = {
             ...this.watched(asked),
             awaitCommit: asked.node.awaitCommit.bind(asked.node),
           };
           other.run(
             other.generation,
-            this.settles(() => void ask(watched).then(answer)),
+            this.settles(() => void ask(watched, examinee).then(answer)),
           );
         },
         { once: true },
@@ -184,5 +233,5 @@ interface Call<Reply> {
   readonly generation: number;
   readonly peer: NodeId;
   readonly timeoutMs: number;
-  readonly ask: (asked: AskedNode) => Promise<Reply>;
+  readonly ask: (asked: AskedNode, examinee: Examinee) => Promise<Reply>;
 }

@@ -62,6 +62,8 @@ export class Watchers {
    * their nodes have known for a while.
    */
   check(known: ReadonlyMap<SimNode, number>): void {
+    // Nobody is told of a history that is forgotten without another change.
+    for (const { life } of this.deps.nodes) if (life !== null) this.note(life.store);
     for (const stream of this.streams) {
       const { client, selection, since, life, node } = stream;
       const isOpen = !stream.isClosed && node.life === life;

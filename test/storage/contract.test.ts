@@ -10,7 +10,7 @@ import { must } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/random.ts";
 import { type Entry, makeEntry } from "../../src/raft/entry.ts";
 import { RaftLog } from "../../src/raft/log.ts";
-import { encodeConfiguration, simpleConfiguration } from "../../src/raft/membership.ts";
+import { encodeConfiguration, configurationOf } from "../../src/raft/membership.ts";
 import type { Write } from "../../src/raft/message.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import { nothingSaved } from "../../src/raft/saved.ts";
@@ -159,15 +159,16 @@ describe.each([
   });
 
   describe("membership", () => {
-    const other = simpleConfiguration(["n1", "n2", "n5"] as NodeId[]);
-    const bootstrap = simpleConfiguration(["n1"] as NodeId[]);
+    const other = configurationOf({ voters: ["n1", "n2", "n5"] as NodeId[] });
+    const bootstrap = configurationOf({ voters: ["n1"] as NodeId[] });
 
-    const configurationOf = async (): Promise<Configuration> => {
+    const newest = async (): Promise<Configuration> => {
       const options = {
         id: "n1" as NodeId,
         bootstrap,
         heartbeatMs: 10,
         electionMs: 100,
+        leaseMs: 0,
         tickMs: 10,
         appendEntriesMax: 10,
         appendBytesMax: 1_000,
@@ -185,30 +186,30 @@ describe.each([
       makeEntry({ ...entry(index, 1), kind: "config", data: encodeConfiguration(other) });
 
     test("get_membership_initial: as it was given at the start", async () => {
-      expect(await configurationOf()).toEqual(bootstrap);
+      expect(await newest()).toEqual(bootstrap);
     });
 
     test("get_membership_from_log_and_empty_sm", async () => {
       await put({ hardState: hardState(1), entries: [entry(1, 1), change(2), entry(3, 1)] });
-      expect(await configurationOf()).toEqual(other);
+      expect(await newest()).toEqual(other);
     });
 
     test("get_membership_from_empty_log_and_sm", async () => {
       await put({ hardState: hardState(1) });
       await save(meta(3, 1), "state");
-      expect(await configurationOf()).toEqual(meta(3, 1).configuration);
+      expect(await newest()).toEqual(meta(3, 1).configuration);
     });
 
     test("get_membership_from_log_gt_sm_last_applied: the log's is newer", async () => {
       await put({ hardState: hardState(1), entries: [...entries(1, 3, 1), change(4)] });
       await save(meta(3, 1), "state");
-      expect(await configurationOf()).toEqual(other);
+      expect(await newest()).toEqual(other);
     });
 
     test("get_membership_from_log_le_sm_last_applied: the snapshot's is newer", async () => {
       await put({ hardState: hardState(1), entries: [change(1), ...entries(2, 4, 1)] });
       await save(meta(3, 1), "state");
-      expect(await configurationOf()).toEqual(meta(3, 1).configuration);
+      expect(await newest()).toEqual(meta(3, 1).configuration);
     });
   });
 

@@ -1,6 +1,7 @@
 /** Small entries, writes and disks for the tests of the storage. */
 import { must } from "../../src/lib/assert.ts";
 import { type Entry, makeEntry } from "../../src/raft/entry.ts";
+import { configurationOf } from "../../src/raft/membership.ts";
 import type { Write } from "../../src/raft/message.ts";
 import {
   asIndex,
@@ -42,7 +43,7 @@ export function position(index: number, term: number): Position {
 
 export function meta(index: number, term: number): SnapshotMeta {
   const voters = ["n1", "n2", "n3"] as NodeId[];
-  const configuration = { voters, outgoing: [], learners: ["n4" as NodeId] };
+  const configuration = configurationOf({ voters, learners: ["n4" as NodeId] });
   return { ...position(index, term), time: (index * 10) as ClusterTime, configuration };
 }
 

@@ -87,7 +87,7 @@ function of<T extends string, F>(type: T, fields: { [K in keyof F]: fc.Arbitrary
 export const byType: Record<Exclude<Message["type"], "snapshot">, fc.Arbitrary<Message>> = {
   prevote: of("prevote", { round: number, lastIndex: index, lastTerm: term }),
   prevoted: of("prevoted", { round: number, granted: fc.boolean() }),
-  vote: of("vote", { lastIndex: index, lastTerm: term }),
+  vote: of("vote", { lastIndex: index, lastTerm: term, isTransfer: fc.boolean() }),
   voted: of("voted", { granted: fc.boolean() }),
   append,
   appended: of("appended", { matched: index }),
@@ -96,6 +96,7 @@ export const byType: Record<Exclude<Message["type"], "snapshot">, fc.Arbitrary<M
   heard: of("heard", { readSeq: number }),
   commit: of("commit", { commit: index }),
   stale: of("stale", {}),
+  timeoutNow: of("timeoutNow", {}),
   copied: of("copied", { matched: index }),
   rejoin: of("rejoin", { incarnation: fc.stringMatching(/^[0-9a-f]{0,40}$/) }),
 } as Record<string, fc.Arbitrary<Message>> as never;

@@ -10,6 +10,7 @@ import {
   decodeForwardReply,
   decodeHelloReply,
   decodeQuestion,
+  decodeReadIndex,
   decodeReadIndexReply,
   decodeSnapshotChunk,
   encodeChunkReply,
@@ -17,6 +18,7 @@ import {
   encodeForwardReply,
   encodeHelloReply,
   encodeQuestion,
+  encodeReadIndex,
   encodeReadIndexReply,
   encodeSnapshotChunk,
   type ForwardReply,
@@ -51,8 +53,13 @@ test.each<ForwardReply>([
   expect(decodeForwardReply(encodeForwardReply(reply), 2)).toStrictEqual(reply);
 });
 
+test.each([true, false])("a question for a read index: %j", (mayLease) => {
+  expect(decodeReadIndex(encodeReadIndex(mayLease))).toBe(mayLease);
+});
+
 test.each<ReadIndexReply>([
-  { type: "confirmed", term, index: (2 ** 53 - 1) as Index },
+  { type: "confirmed", term, index: (2 ** 53 - 1) as Index, byLease: false },
+  { type: "confirmed", term, index: 1 as Index, byLease: true },
   ...(refusals as ReadIndexReply[]),
 ])("answer to a read index: %j", (reply) => {
   expect(decodeReadIndexReply(encodeReadIndexReply(reply))).toStrictEqual(reply);
@@ -124,6 +131,9 @@ describe("what makes no sense is refused", () => {
     ["a proposal of text", () => decodeForward(seal(["put"]))],
     ["a hello without a name", () => decodeHelloReply(seal(["", "i", true, null]))],
     ["a question that says something", () => decodeQuestion(seal([1]))],
+    ["a read index without its proof", () => decodeReadIndexReply(seal([0, 7, 12]))],
+    ["a question for a read index that says nothing", () => decodeReadIndex(seal([]))],
+    ["a question for a read index by a number", () => decodeReadIndex(seal([1]))],
     ["a chunk beyond the end", chunk(7, "s", 10, 9, two)],
     ["a chunk of nothing", chunk(7, "s", 10, 9, new Uint8Array())],
     ["a chunk of more than may be", chunk(7, "s", 2 ** 30, 0, new Uint8Array(2 ** 20 + 1))],

@@ -73,17 +73,43 @@ describe("answers", () => {
     expect(await calls.readIndex(n2, 1000)).toEqual(refused);
   });
 
-  test("read index", async () => {
-    const server = await lab.server();
-    const reply = await connected(server.url).calls.readIndex(n2, 1000);
-    expect(reply).toEqual({ type: "confirmed", term, index: 12 });
+  test("read index, by a lease where that will do", async () => {
+    const server = await lab.server({
+      handlers: {
+        onReadIndex: (_from, mayLease) =>
+          Promise.resolve({ type: "confirmed", term, index: 12 as Index, byLease: mayLease }),
+      },
+    });
+    const { calls } = connected(server.url);
+    const confirmed = { type: "confirmed", term, index: 12 };
+    expect(await calls.readIndex(n2, 1000)).toEqual({ ...confirmed, byLease: false });
+    const leased = await calls.readIndex(n2, 1000, { mayLease: true });
+    expect(leased).toEqual({ ...confirmed, byLease: true });
+  });
+
+  test("digests, of what was asked for and in the light of the last verdict", async () => {
+    const seen: unknown[] = [];
+    const answer = { chain: "0123456789abcdef", page: null };
+    const server = await lab.server({
+      handlers: {
+        onDigest: (from, asked) => {
+          seen.push(from, asked);
+          return Promise.resolve(answer);
+        },
+      },
+    });
+    const verdict = { round: 3, chain: null, page: "fedcba9876543210" };
+    const about = { term, round: 4, place: 12, start: Uint8Array.of(0xff), revision: 9 };
+    const question = { ...about, verdict };
+    expect(await connected(server.url).calls.digest(n2, question, 1000)).toEqual(answer);
+    expect(seen).toEqual([n1, question]);
   });
 
   test("hello, even from a node that is no member", async () => {
     const clientUrl = "http://n2.example:4001";
     const about = { name: n2, incarnation: "n2-first", fresh: false, clientUrl };
     const server = await lab.server({
-      admission: { isMember: () => false, admit: () => "no" },
+      admission: { admit: () => "no" },
       handlers: {
         onHello: ({ from, incarnation }) => {
           const knownIncarnation = from === n1 ? incarnation : null;
@@ -169,7 +195,7 @@ describe("certainly nothing happened (sent: false)", () => {
           await new Promise<void>((resolve) => {
             answer = resolve;
           });
-          return { type: "confirmed", term, index: 12 as Index };
+          return { type: "confirmed", term, index: 12 as Index, byLease: false };
         },
       },
     });

@@ -1,9 +1,9 @@
 /** Messages to real servers: order, batches, bounds, failures (L12, L16, N6). */
 import { once } from "node:events";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Transport } from "../../src/node/ports.ts";
 import type { Message } from "../../src/raft/message.ts";
-import type { NodeId } from "../../src/raft/types.ts";
+import type { Index, NodeId, Term } from "../../src/raft/types.ts";
 import { transportLimits } from "../../src/transport/http-transport.ts";
 import { isPeerUrl } from "../../src/transport/identity.ts";
 import { appendOf, heartbeatOf, n2, n3 } from "./arbitrary.ts";
@@ -254,6 +254,46 @@ describe("addresses", () => {
     await expect.poll(connections).toBe(0);
     expect(server.received).toHaveLength(2);
     expect(transport.stats().size).toBe(0);
+  });
+
+  test.each([
+    ["that is removed", () => new Map<NodeId, string>()],
+    ["that moved", () => new Map([[n2, "http://127.0.0.1:1"]])],
+  ])("a call to a peer %s ends in its answer", async (_what, next) => {
+    let answer = () => {};
+    const isAsked = vi.fn<() => void>();
+    const server = await lab.server({
+      handlers: {
+        onReadIndex: async () => {
+          isAsked();
+          await new Promise<void>((resolve) => {
+            answer = resolve;
+          });
+          return { type: "confirmed", term: 7 as Term, index: 12 as Index, byLease: false };
+        },
+      },
+    });
+    const { transport } = lab.transport();
+    transport.setPeers(new Map([[n2, server.url]]));
+    const called = transport.calls.readIndex(n2, 10_000);
+    await until(() => isAsked.mock.calls.length === 1, "asked");
+    transport.setPeers(next());
+    answer();
+    expect(await called).toMatchObject({ type: "confirmed", index: 12 });
+    const connections = () =>
+      new Promise<number>((resolve) => server.app.server.getConnections((_e, n) => resolve(n)));
+    await expect.poll(connections).toBe(0);
+  });
+
+  test("a call to a peer that is removed ends with the transport at the latest", async () => {
+    const hung = await lab.hung();
+    const { transport } = lab.transport();
+    transport.setPeers(new Map([[n2, hung.url]]));
+    const called = transport.calls.readIndex(n2, 60_000).catch((error: unknown) => error);
+    await until(() => hung.sockets.length === 1, "asked");
+    transport.setPeers(new Map());
+    await transport.close();
+    expect(await called).toMatchObject({ name: "PeerCallError", sent: true });
   });
 
   test("an address that is none does no harm", () => {

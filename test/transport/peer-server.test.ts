@@ -19,6 +19,8 @@ const identity = [
   "quorate-to: n2",
   "quorate-incarnation: n1-first",
   "quorate-since: 0",
+  "quorate-life: 0",
+  "quorate-peer-url: http://127.0.0.1:1",
 ];
 const msgpack = "content-type: application/msgpack";
 const body = Buffer.from(encodeMessages([heartbeatOf(1, 1)]));

@@ -22,7 +22,8 @@ import {
 import { n1, n2 } from "./arbitrary.ts";
 
 export function identityOf(id: NodeId): Identity {
-  return { cluster: "c1", id, incarnation: `${id}-first`, since: 0 };
+  const peerUrl = "http://127.0.0.1:1";
+  return { cluster: "c1", id, incarnation: `${id}-first`, since: 0, life: 0, peerUrl };
 }
 
 export interface RunningServer {
@@ -30,6 +31,8 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   readonly received: Message[];
+  /** Clusters whose nodes took this one for another of its name. */
+  readonly mistaken: readonly string[];
   /** How many POSTs arrived. */
   posts: number;
 }
@@ -63,16 +66,18 @@ export class Lab {
   /** The peer server of n2, unless the plan says otherwise. */
   async server(plan: ServerPlan = {}): Promise<RunningServer> {
     const received: Message[] = [];
+    const mistaken: string[] = [];
     const app = createPeerServer({
       self: { ...identityOf(plan.id ?? n2), ...plan.self },
-      admission: { isMember: () => true, admit: () => "yes", ...plan.admission },
+      admission: { admit: () => "yes", ...plan.admission },
       handlers: { ...politeHandlers(received), ...plan.handlers },
+      onMistaken: (cluster) => mistaken.push(cluster),
       limits: { ...peerServerLimits, ...plan.limits },
     });
     this.#closers.push(() => app.close());
     const url = await app.listen({ host: "127.0.0.1", port: plan.port ?? 0 });
     const { port } = app.server.address() as AddressInfo;
-    const running: RunningServer = { app, url, port, received, posts: 0 };
+    const running: RunningServer = { app, url, port, received, mistaken, posts: 0 };
     app.server.on("request", () => {
       running.posts += 1;
     });
@@ -118,6 +123,7 @@ export class Lab {
       limits: { ...transportLimits(100), backoffMinMs: 2, backoffMaxMs: 20, ...plan.limits },
       random: plan.random ?? new Prng("transport"),
       readAt: plan.readAt ?? (() => expectNoRead()),
+      lifeOf: () => null,
       onUnreachable,
       onRefused,
     });
@@ -140,12 +146,15 @@ function politeHandlers(received: Message[]): PeerHandlers {
       const positions = proposals.map((_, i) => ({ index: (10 + i) as Index, term }));
       return Promise.resolve({ type: "taken", term, positions });
     },
-    onReadIndex: () => Promise.resolve({ type: "confirmed", term, index: 12 as Index }),
+    onReadIndex: () =>
+      Promise.resolve({ type: "confirmed", term, index: 12 as Index, byLease: false }),
     onHello: () => {
       const about = { name: n2, incarnation: "n2-first", clientUrl: "http://127.0.0.1:4002" };
       return Promise.resolve({ ...about, fresh: true, knownIncarnation: null, silentMs: null });
     },
     onSnapshotChunk: () => Promise.resolve({ type: "refused", reason: "not_wanted" }),
+    onMembers: () => Promise.resolve({ type: "changed", result: { index: 13 as Index, term } }),
+    onDigest: () => Promise.resolve({ chain: "00000000000000ff", page: null }),
   };
 }
 

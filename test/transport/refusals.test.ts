@@ -17,6 +17,8 @@ const good = {
   "quorate-to": "n2",
   "quorate-incarnation": "n1-first",
   "quorate-since": "0",
+  "quorate-life": "0",
+  "quorate-peer-url": "http://127.0.0.1:1",
 };
 
 async function postWith(server: RunningServer, headers: Record<string, string | undefined>) {
@@ -56,12 +58,17 @@ describe("the server, before it reads the body", () => {
     ["a sender of the server's name", { "quorate-from": "n2" }, 409, "DUPLICATE_NAME"],
     ["an unknown sender", { "quorate-from": "n9" }, 403, "UNKNOWN_MEMBER"],
     ["another incarnation", { "quorate-incarnation": "n1-second" }, 410, "WRONG_INCARNATION"],
+    ["a member of the past", { "quorate-incarnation": "n1-gone" }, 410, "REMOVED"],
+    ["another life of it", { "quorate-to-life": "9" }, 412, "NOT_ME"],
+    ["no life", { "quorate-life": "x" }, 400, "BAD_HEADERS"],
+    ["no address", { "quorate-peer-url": "nowhere" }, 400, "BAD_HEADERS"],
     ["a new incarnation", { "quorate-incarnation": "n1-new" }, 503, "INCARNATION_PENDING"],
   ])("refuses %s", async (_what, headers, status, code) => {
     const server = await lab.server({
       admission: {
-        isMember: (from) => from === n1,
-        admit: ({ incarnation }) => {
+        admit: ({ from, incarnation }) => {
+          if (from !== n1) return "stranger";
+          if (incarnation === "n1-gone") return "removed";
           if (incarnation === "n1-new") return "later";
           return incarnation === "n1-first" ? "yes" : "no";
         },
@@ -70,6 +77,16 @@ describe("the server, before it reads the body", () => {
     expect(await postWith(server, headers)).toMatchObject({ status, code });
     expect(isRefusalCode(code) && REFUSALS[code]).toBe(status);
     expect(server.received).toEqual([]);
+  });
+
+  test("tells who takes it for a member of another cluster, and nothing else", async () => {
+    const server = await lab.server();
+    await postWith(server, { "quorate-cluster": "of-others", "quorate-to": "n3" });
+    await postWith(server, { "quorate-incarnation": "" });
+    await postWith(server, { "quorate-cluster": "no\tname" });
+    expect(server.mistaken).toEqual([]);
+    await postWith(server, { "quorate-cluster": "of-others" });
+    expect(server.mistaken).toEqual(["of-others"]);
   });
 
   test("shows nothing that was sent to it but as harmless text", async () => {
@@ -108,7 +125,7 @@ describe("the transport", () => {
   });
 
   test("does not take a hello that was answered for the end of a refusal", async () => {
-    const server = await lab.server({ admission: { isMember: () => false } });
+    const server = await lab.server({ admission: { admit: () => "stranger" } });
     const { transport, onRefused } = lab.transport();
     transport.setPeers(new Map([[n2, server.url]]));
     for (let i = 0; i < 3; i++) {

@@ -176,6 +176,26 @@ export const compacted = z
   })
   .meta({ id: "Compacted", description: "What is left of the history." });
 
+/** What a snapshot by hand answers. */
+export const savedSnapshot = z
+  .strictObject({
+    index: z.int().min(1).meta({ description: "up to which entry of the log it reaches" }),
+    bytes: z.int().min(1).meta({ description: "how long its file is" }),
+  })
+  .meta({ id: "SavedSnapshot", description: "A snapshot on the disk of the node." });
+
+/** What a hash of the state answers. */
+export const contentHash = z
+  .strictObject({
+    revision,
+    hash: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .meta({ description: "the same on every node that has the same keys at this revision" }),
+    compact_revision: z.int().nonnegative().meta({ description: "the oldest that can be read" }),
+  })
+  .meta({ id: "ContentHash", description: "A number for all that is there at a revision." });
+
 /** The data of events of a watch, but for errors. */
 export const watchEvent = z
   .union([

@@ -16,13 +16,20 @@ export const ANY_ERRORS: readonly ErrorCode[] = [
   "INTERNAL",
 ];
 
+/** Of a node that is not, or no more, part of the cluster. */
+export const NOT_SERVED: readonly ErrorCode[] = [
+  "NOT_READY",
+  "SHUTTING_DOWN",
+  "CORRUPT",
+  "MEMBER_REMOVED",
+];
+
 const DATA_ERRORS: readonly ErrorCode[] = [
   ...ANY_ERRORS,
+  ...NOT_SERVED,
   "NO_LEADER",
   "NOT_LEADER",
-  "NOT_READY",
   "OVERLOADED",
-  "SHUTTING_DOWN",
 ];
 
 export const READ_ERRORS: readonly ErrorCode[] = [
@@ -56,6 +63,8 @@ export const PAST_ERRORS: readonly ErrorCode[] = ["REVISION_IN_FUTURE", "REVISIO
 
 const ANY: readonly RequestHeader[] = ["Request-Id"];
 export const REQUEST: readonly RequestHeader[] = [...ANY, "Quorate-Forward", "Quorate-Timeout-Ms"];
+/** Of changes of the cluster, which every node passes on. */
+export const CHANGE_REQUEST: readonly RequestHeader[] = [...ANY, "Quorate-Timeout-Ms"];
 export const NAMED_WRITE: readonly RequestHeader[] = [...REQUEST, "Idempotency-Key"];
 export const KEY_WRITE: readonly RequestHeader[] = [...NAMED_WRITE, "If-Match", "If-None-Match"];
 export const KEY_READ: readonly RequestHeader[] = [

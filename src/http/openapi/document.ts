@@ -9,6 +9,7 @@ import {
 } from "zod-openapi";
 import { watchEvent } from "./answers.ts";
 import { adminOperations } from "./admin-operations.ts";
+import { clusterOperations } from "./cluster-operations.ts";
 import { keyOperations } from "./key-operations.ts";
 import { leaseOperations } from "./lease-operations.ts";
 import { manyOperations } from "./many-operations.ts";
@@ -23,6 +24,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...keyOperations,
   ...manyOperations,
   ...leaseOperations,
+  ...clusterOperations,
   ...adminOperations,
   ...nodeOperations,
 ];

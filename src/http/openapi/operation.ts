@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { ErrorCode } from "../../service/errors.ts";
 import type { RequestHeader, ResponseHeader } from "./headers.ts";
 
-export type Method = "get" | "put" | "post" | "delete";
+export type Method = "get" | "put" | "post" | "patch" | "delete";
 
 /** An answer that is no error. */
 export interface Success {

@@ -3,8 +3,9 @@
 export const PARAMETERS: Readonly<Record<string, string>> = {
   all: "delete every key there is",
   consistency:
-    "linearizable, the default: sees every write that was acknowledged before; stale: the node's " +
-    "own state, also without a leader; lease is refused, as this cluster has no reads by lease",
+    "linearizable, the default: sees every write that was acknowledged before; lease: the same, " +
+    "as far as clocks keep to the bound that the leader was given, and linearizable where it was " +
+    "given none; stale: the node's own state, also without a leader",
   count_only: "count the keys, and send none of them",
   cursor: "the cursor of the page before; all else must be as in the first request",
   delimiter: "tell what goes on behind this as one prefix",

@@ -12,6 +12,7 @@ const JSON_TYPE = "application/json";
 const PATH_TEXTS: Readonly<Record<string, string>> = {
   key: "any text of 1 to 1024 bytes in UTF-8; longer keys can be named in bodies",
   id: "the id of a lease",
+  member: "the name of a member",
   name: "the name of a lock: any text",
 };
 

@@ -47,6 +47,11 @@ export const status = z
     keys: count,
     key_bytes: count,
     history_bytes: count,
+    digest: z.strictObject({
+      commands: count.meta({ description: "how many of them have made the state" }),
+      chain: z.string().meta({ description: "over all of them, and what came of each" }),
+      agreed: count.nullable().meta({ description: "how many a majority has confirmed" }),
+    }),
     log: z.strictObject({
       first: count,
       last: count,
@@ -58,6 +63,8 @@ export const status = z
     scrub: z.strictObject({ rounds: count, damages: count }),
     voters: z.array(z.string()),
     learners: z.array(z.string()),
+    removed: z.boolean().meta({ description: "the cluster has it as a member no more" }),
+    quarantined: z.boolean().meta({ description: "its state differed from the majority's" }),
     loop_delay_ms: z.strictObject({ p50: count, p99: count, max: count }),
     ready: z.boolean(),
   })

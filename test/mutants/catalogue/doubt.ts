@@ -14,8 +14,8 @@ export const inDoubt: readonly Mutation[] = [
     edits: [
       {
         file: follower,
-        from: 'const type = doubt === null ? "appended" : "copied";',
-        to: 'const type = "appended";',
+        from: 'const type = doubt === null && core.hasJoined ? "appended" : "copied";',
+        to: 'const type = core.hasJoined ? "appended" : "copied";',
       },
     ],
   },
@@ -23,14 +23,22 @@ export const inDoubt: readonly Mutation[] = [
     id: "M13-doubtful-votes",
     breaks: "A node in doubt votes, though it may have voted already.",
     edits: [
-      { file: follower, from: "core.doubt !== null || !free ||", to: "!free ||" },
-      { file: follower, from: "core.doubt !== null || core.diskHangs", to: "core.diskHangs" },
+      {
+        file: follower,
+        from: "core.doubt !== null || !core.hasJoined || !mayHaveIt",
+        to: "!core.hasJoined || !mayHaveIt",
+      },
+      {
+        file: follower,
+        from: "core.doubt !== null || !core.hasJoined || core.diskHangs",
+        to: "!core.hasJoined || core.diskHangs",
+      },
     ],
   },
   {
     id: "M13-doubtful-campaigns",
     breaks: "A node in doubt stands for election.",
-    edits: [{ file: core, from: "return this.doubt === null && isVoter(", to: "return isVoter(" }],
+    edits: [{ file: core, from: "this.doubt !== null || !this.hasJoined", to: "!this.hasJoined" }],
   },
   {
     id: "M13-doubtful-confirms-reads",
@@ -38,9 +46,9 @@ export const inDoubt: readonly Mutation[] = [
     edits: [
       {
         file: follower,
-        from: "if (doubt === null) core.reply(m.from,",
+        from: "if (doubt === null && core.hasJoined) core.reply(m.from,",
         to: `if (doubt !== null) core.reply(m.from, { type: "heard", readSeq: m.readSeq });
-  if (doubt === null) core.reply(m.from,`,
+  if (doubt === null && core.hasJoined) core.reply(m.from,`,
       },
     ],
   },
@@ -147,5 +155,41 @@ export const inDoubt: readonly Mutation[] = [
         to: "",
       },
     ],
+  },
+  {
+    id: "M8-doubt-is-always-heard",
+    breaks: "Whoever is in doubt is heard and answered, though its name has had a life since.",
+    edits: [
+      {
+        file: "src/program/members/admission.ts",
+        from: "  if (wasRemoved(committed",
+        to: '  if (since === null && member) return "yes";\n  if (wasRemoved(committed',
+      },
+    ],
+    tests: ["test/program/members/admission.test.ts"],
+  },
+  {
+    id: "M8-rescued-as-before",
+    breaks: "Who is rescued alone says it is a founder, and new members read that it was removed.",
+    edits: [
+      {
+        file: "src/program/offline/recover.ts",
+        from: "const member = { id, peerUrl, incarnation, since: at, isJoining: false };",
+        to: "const member = { id, peerUrl, incarnation, since: asIndex(0), isJoining: false };",
+      },
+    ],
+    tests: ["test/program/offline/recover.test.ts", "test/integration/backup.test.ts"],
+  },
+  {
+    id: "M12-alone-by-the-same-name",
+    breaks: "Who founds alone, and again after it has lost all, founds the same cluster again.",
+    edits: [
+      {
+        file: "src/program/members/first-start.ts",
+        from: "  if (founders.size === 1) return newClusterId();\n",
+        to: "",
+      },
+    ],
+    tests: ["test/program/members/first-start.test.ts"],
   },
 ];

@@ -38,8 +38,8 @@ export const elections: readonly Mutation[] = [
     edits: [
       {
         file: follower,
-        from: "const free = core.vote === m.from || (core.vote === null && core.leader === null);",
-        to: "const free = true;",
+        from: "const mayHaveIt = core.vote === m.from || isFree;",
+        to: "const mayHaveIt = true;",
       },
     ],
   },
@@ -65,8 +65,8 @@ export const elections: readonly Mutation[] = [
       },
       {
         file: candidate,
-        from: 'core.sendAfterPersist(peer, { type: "vote", lastIndex, lastTerm });',
-        to: 'core.send(peer, { type: "vote", lastIndex, lastTerm });',
+        from: 'core.sendAfterPersist(peer, { type: "vote", lastIndex, lastTerm, isTransfer });',
+        to: 'core.send(peer, { type: "vote", lastIndex, lastTerm, isTransfer });',
       },
       {
         file: candidate,
@@ -86,8 +86,8 @@ export const elections: readonly Mutation[] = [
     edits: [
       {
         file: candidate,
-        from: 'core.sendAfterPersist(peer, { type: "vote", lastIndex, lastTerm });',
-        to: 'core.send(peer, { type: "vote", lastIndex, lastTerm });',
+        from: 'core.sendAfterPersist(peer, { type: "vote", lastIndex, lastTerm, isTransfer });',
+        to: 'core.send(peer, { type: "vote", lastIndex, lastTerm, isTransfer });',
       },
     ],
   },
@@ -163,7 +163,7 @@ export const elections: readonly Mutation[] = [
     edits: [
       {
         file: follower,
-        from: "m.term >= core.term && mayVote(core) && isUpToDate(core, m)",
+        from: "m.term >= core.term && mayVote(core, false) && isUpToDate(core, m)",
         to: "m.term >= core.term && isUpToDate(core, m)",
       },
     ],
@@ -174,8 +174,8 @@ export const elections: readonly Mutation[] = [
     edits: [
       {
         file: raft,
-        from: '    if (m.type === "vote" && m.term > core.term && !mayVote(core)) return;\n',
-        to: "",
+        from: "m.term > core.term && !mayVote(core, m.isTransfer)) return;",
+        to: "m.term < 0 && !mayVote(core, m.isTransfer)) return;",
       },
     ],
   },
@@ -202,8 +202,8 @@ export const elections: readonly Mutation[] = [
     edits: [
       {
         file: follower,
-        from: "!free || !isUpToDate(core, m)) {\n",
-        to: "!free || !isUpToDate(core, m)) {\n    core.resetElectionTimer();\n",
+        from: "!mayHaveIt || !isUpToDate(core, m)) {\n",
+        to: "!mayHaveIt || !isUpToDate(core, m)) {\n    core.resetElectionTimer();\n",
       },
     ],
   },
@@ -269,8 +269,19 @@ export const elections: readonly Mutation[] = [
     edits: [
       {
         file: leader,
-        from: "  if (core.diskHangs) return core.becomeFollower(core.term);\n",
+        from: "  if (core.diskHangs) return handOver(core, leader);\n",
         to: "",
+      },
+    ],
+  },
+  {
+    id: "E14-hung-disk-keeps-it-to-itself",
+    breaks: "A leader whose disk hangs leaves without asking another to stand for election.",
+    edits: [
+      {
+        file: leader,
+        from: "  if (core.diskHangs) return handOver(core, leader);\n",
+        to: "  if (core.diskHangs) return core.becomeFollower(core.term);\n",
       },
     ],
   },

@@ -108,6 +108,17 @@ export const replication: readonly Mutation[] = [
     ],
   },
   {
+    id: "L5-any-answer-ends-a-probe",
+    breaks: "An answer to a heartbeat ends a probe, and the whole log is sent again.",
+    edits: [
+      {
+        file: progress,
+        from: 'if (this.mode === "probe" && isProbeAnswered) this.replicate();',
+        to: 'void isProbeAnswered;\n    if (this.mode === "probe") this.replicate();',
+      },
+    ],
+  },
+  {
     id: "L6-back-one-by-one",
     breaks: "A leader goes back over a conflict by one entry in each round trip.",
     edits: [
@@ -200,8 +211,8 @@ export const replication: readonly Mutation[] = [
     edits: [
       {
         file: leader,
-        from: 'if (core.role.kind !== "leader") return "not_leader";\n  if (isBusy',
-        to: 'if (core.leader === null) return "not_leader";\n  if (isBusy',
+        from: 'core.role.kind !== "leader" || core.role.transfer !== null) return "not_leader";',
+        to: 'core.leader === null) return "not_leader";',
       },
     ],
   },
@@ -244,8 +255,10 @@ export const replication: readonly Mutation[] = [
     edits: [
       {
         file: readIndex,
-        from: "this.waiting.push(token);",
-        to: "(this.rounds.at(-1)?.tokens ?? this.waiting).push(token);",
+        from: "this.waiting.push({ token, byLease });",
+        to: `const tokens = this.rounds.at(-1)?.tokens as number[] | undefined;
+    if (tokens === undefined) this.waiting.push({ token, byLease });
+    else tokens.push(token);`,
       },
     ],
   },
@@ -266,8 +279,8 @@ export const replication: readonly Mutation[] = [
     edits: [
       {
         file: leader,
-        from: "if (core.reads.hasWaiting && !core.reads.hasRound && ownTermCommitted) {",
-        to: "void ownTermCommitted;\n  if (core.reads.hasWaiting && !core.reads.hasRound) {",
+        from: "if (core.reads.hasWaiting && hasCommittedOwn(core)) readNow",
+        to: "if (core.reads.hasWaiting) readNow",
       },
     ],
   },
@@ -277,8 +290,8 @@ export const replication: readonly Mutation[] = [
     edits: [
       {
         file: leader,
-        from: "core.reads.startRound(core.log.committed);",
-        to: "core.reads.startRound(core.log.applied);",
+        from: "reads.startRound(core.now, log.committed);",
+        to: "reads.startRound(core.now, log.applied);",
       },
     ],
   },

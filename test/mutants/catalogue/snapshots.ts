@@ -14,7 +14,7 @@ const sending = "src/node/snapshots.ts";
 const store = "src/storage/snapshots.ts";
 const wal = "src/storage/wal.ts";
 
-const identityTests = ["test/node", "test/program/first-start.test.ts"];
+const identityTests = ["test/node", "test/program/members/first-start.test.ts"];
 const repairTests = ["test/repair/crash.test.ts"];
 
 export const snapshots: readonly Mutation[] = [

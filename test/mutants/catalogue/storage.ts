@@ -274,4 +274,28 @@ const NO_STATE = { term: 0 as HardState["term"], vote: null };`,
     breaks: "An append begins while another is under way.",
     edits: [{ file: wal, from: "if (!this.busy) this.work();", to: "this.work();" }],
   },
+  {
+    id: "U3-ops-change-places",
+    breaks: "An op means another command than it did when older logs were written.",
+    edits: [
+      {
+        file: "src/kv/command.ts",
+        from: '  "grant",\n  "renew",\n  "revoke",\n  "expire",\n',
+        to: '  "renew",\n  "grant",\n  "revoke",\n  "expire",\n',
+      },
+    ],
+    tests: ["test/golden/golden.test.ts"],
+  },
+  {
+    id: "U4-newer-is-damage",
+    breaks: "A log that a newer version has written is taken for damaged, and set aside.",
+    edits: [
+      {
+        file: open,
+        from: "  if (log.isNewer) throw new StorageError(log.line);\n",
+        to: "  void StorageError;\n",
+      },
+    ],
+    tests: ["test/golden/newer.test.ts"],
+  },
 ];

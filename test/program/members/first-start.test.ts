@@ -3,10 +3,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { resolveConfig } from "../../src/config.ts";
-import { clusterIdOf, identityFor, permissionToStart } from "../../src/program/first-start.ts";
-import type { NodeId } from "../../src/raft/types.ts";
-import { type NodeDisk, openNodeDisk } from "../../src/storage/node-disk.ts";
+import { resolveConfig } from "../../../src/config.ts";
+import {
+  clusterIdOf,
+  identityFor,
+  permissionToStart,
+} from "../../../src/program/members/first-start.ts";
+import type { Log } from "../../../src/program/log.ts";
+import type { NodeId } from "../../../src/raft/types.ts";
+import { type NodeDisk, openNodeDisk } from "../../../src/storage/node-disk.ts";
 
 const URLS = { n1: "http://127.0.0.1:5001", n2: "http://127.0.0.1:5002", n3: "http://h:5003" };
 const IN_USE_MS = 200;
@@ -29,7 +34,8 @@ afterEach(async () => {
 });
 
 const errors: string[] = [];
-const log = { error: (line: string) => errors.push(line) };
+const log = { error: (line: string) => errors.push(line) } as unknown as Log;
+const start = { log, signal: new AbortController().signal };
 
 function configOf(name: string, urls: Record<string, string> = URLS) {
   const cluster = Object.entries(urls).map(([id, url]) => `${id}=${url}`);
@@ -38,35 +44,59 @@ function configOf(name: string, urls: Record<string, string> = URLS) {
 }
 
 test("the cluster is its members, in whatever order they are listed", () => {
-  const idOf = (urls: Record<string, string>) => clusterIdOf(configOf("n1", urls).initialCluster);
+  const idOf = (urls: Record<string, string>) =>
+    clusterIdOf(configOf("n1", urls).initialCluster ?? new Map());
   expect(idOf(Object.fromEntries(Object.entries(URLS).reverse()))).toBe(idOf(URLS));
   expect(idOf({ ...URLS, n3: "http://h:5009" })).not.toBe(idOf(URLS));
 });
 
+test("M12: who founds alone founds another cluster each time", () => {
+  const { n1 } = URLS;
+  const alone = () => clusterIdOf(configOf("n1", { n1 }).initialCluster ?? new Map());
+  expect(alone()).toMatch(/^[0-9a-f]{16}$/);
+  expect(alone()).not.toBe(alone());
+});
+
+test("the directory of who founded alone is used with any list that names it alone", async () => {
+  const { n1 } = URLS;
+  const made = await identityFor(disk, configOf("n1", { n1 }), start);
+  expect(await identityFor(disk, configOf("n1", { n1 }), start)).toEqual(made);
+  await expect(identityFor(disk, configOf("n1"), start)).rejects.toThrow("another cluster");
+});
+
 test("a new directory gets an identity, and keeps it", async () => {
-  const made = await identityFor(disk, configOf("n1"), log);
+  const made = await identityFor(disk, configOf("n1"), start);
   expect(made).toMatchObject({ id: "n1", joined: false });
-  expect(await identityFor(disk, configOf("n1"), log)).toEqual(made);
+  expect(await identityFor(disk, configOf("n1"), start)).toEqual(made);
 });
 
 test("another node's directory is refused", async () => {
-  await identityFor(disk, configOf("n1"), log);
-  await expect(identityFor(disk, configOf("n2"), log)).rejects.toThrow(
+  await identityFor(disk, configOf("n1"), start);
+  await expect(identityFor(disk, configOf("n2"), start)).rejects.toThrow(
     `${path} belongs to node n1, not to n2: give each node a --data-dir of its own`,
   );
 });
 
 test("another cluster's directory is refused", async () => {
-  await identityFor(disk, configOf("n1"), log);
+  await identityFor(disk, configOf("n1"), start);
   const { n1 } = URLS;
-  await expect(identityFor(disk, configOf("n1", { n1 }), log)).rejects.toThrow(
+  await expect(identityFor(disk, configOf("n1", { n1 }), start)).rejects.toThrow(
     `${path} belongs to another cluster`,
+  );
+});
+
+test("M12: a directory that was about to join founds nothing", async () => {
+  writeFileSync(join(path, "joining.txt"), "some-name\n");
+  await expect(identityFor(disk, configOf("n1"), start)).rejects.toThrow(
+    "was about to join a cluster: start it with --join again",
   );
 });
 
 test("a directory with other files is refused", async () => {
   writeFileSync(join(path, "thesis.pdf"), "");
-  await expect(identityFor(disk, configOf("n1"), log)).rejects.toThrow(`${path} holds thesis.pdf`);
+  await expect(identityFor(disk, configOf("n1"), start)).rejects.toThrow(
+    `${path} holds thesis.pdf`,
+  );
 });
 
 interface Answer {
@@ -76,7 +106,7 @@ interface Answer {
 
 /** Asks with these answers, one list for each round. The last one stays. */
 async function ask(rounds: readonly Record<string, Answer | null>[], signal?: AbortSignal) {
-  const identity = await identityFor(disk, configOf("n1"), log);
+  const identity = await identityFor(disk, configOf("n1"), start);
   const asked = new Map<NodeId, number>();
   let waits = 0;
   const hello = (peer: NodeId) => {
@@ -135,11 +165,11 @@ test("a name that is in use is refused", async () => {
 });
 
 test("an identity that is damaged sets all aside, and the node is in doubt", async () => {
-  const made = await identityFor(disk, configOf("n1"), log);
+  const made = await identityFor(disk, configOf("n1"), start);
   const damaged = readFileSync(join(path, "identity.json"), "utf8").replace("n1", "n2");
   writeFileSync(join(path, "identity.json"), damaged);
   writeFileSync(join(path, "wal-0000000000000001.log"), "whose?");
-  const found = await identityFor(disk, configOf("n1"), log);
+  const found = await identityFor(disk, configOf("n1"), start);
   expect(found).toMatchObject({ id: "n1", joined: false, since: null });
   expect(found.incarnation).not.toBe(made.incarnation);
   expect(readdirSync(path)).toContain("wal-0000000000000001.log.damaged");

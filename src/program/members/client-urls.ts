@@ -1,5 +1,5 @@
 /** Where clients find each node. */
-import type { NodeId } from "../raft/types.ts";
+import type { NodeId } from "../../raft/types.ts";
 
 /**
  * What the nodes say of themselves when asked: only each node knows its own client URL. They are
