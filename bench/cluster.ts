@@ -19,14 +19,14 @@ export interface BenchCluster {
 }
 
 /** Starts a cluster and waits until every node is ready. Uses `ports` to `ports + 5`. */
-export async function startCluster(port: number): Promise<BenchCluster> {
+export async function startCluster(port: number, size = 3): Promise<BenchCluster> {
   const folder = mkdtempSync(join(ROOT, ".bench-"));
-  const names = ["n1", "n2", "n3"];
-  const peers = names.map((name, at) => `${name}=http://127.0.0.1:${port + 3 + at}`).join(",");
+  const names = Array.from({ length: size }, (_, at) => `n${at + 1}`);
+  const peers = names.map((name, at) => `${name}=http://127.0.0.1:${port + size + at}`).join(",");
   const children = names.map((name, at) => {
     const args = ["serve", "--name", name, "--data-dir", join(folder, name)];
     args.push("--client-listen", `127.0.0.1:${port + at}`);
-    args.push("--peer-listen", `127.0.0.1:${port + 3 + at}`, "--initial-cluster", peers);
+    args.push("--peer-listen", `127.0.0.1:${port + size + at}`, "--initial-cluster", peers);
     args.push("--log-level", "warn");
     return spawn(process.execPath, [join(ROOT, "src", "main.ts"), ...args], { stdio: "inherit" });
   });
