@@ -64,4 +64,35 @@ describe.skipIf(engineMissing !== null)(engineMissing ?? "three containers", () 
       await until(`${node.name} has its data`, reads, 30_000);
     }
   });
+
+  test("from three to five and back, with the leader among those who go (M4, M9)", async () => {
+    const founders = cluster.nodes;
+    const five = ["n1", "n2", "n3", "n4", "n5"];
+    const votersAre = (node: DockerNode, names: readonly string[]) => {
+      const areThese = async () => (await node.voters()).join() === names.join();
+      return until(`${node.name} knows ${names.join()} as voters`, areThese, 60_000);
+    };
+    await cluster.nodes[0]?.put("k", "of three");
+    const joined = [await cluster.join("n4"), await cluster.join("n5")];
+    for (const node of joined) {
+      await votersAre(node, five);
+      expect(await node.get("k")).toBe("of three");
+    }
+    await joined[1]?.put("k", "of five");
+
+    const old = await cluster.leader(founders);
+    const names = five.filter((name) => name !== old.name);
+    const [stays = old] = joined;
+    expect(await stays.quorate("member", "remove", old.name)).toMatchObject({ code: 0 });
+    for (const node of others(old)) await votersAre(node, names);
+    const isTold = async () => (await old.quorate("get", "k")).code !== 0;
+    await until("the removed one is told so, and answers no more", isTold, 30_000);
+    await cluster.remove(old);
+    expect(await stays.quorate("member", "remove", "n5")).toMatchObject({ code: 0 });
+    await votersAre(
+      stays,
+      names.filter((name) => name !== "n5"),
+    );
+    expect(await stays.get("k")).toBe("of five");
+  });
 });

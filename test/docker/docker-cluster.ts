@@ -1,4 +1,4 @@
-/** Three containers of the image of this repository, on a network and with volumes of their own. */
+/** Containers of the image of this repository, on a network and with volumes of their own. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import {
@@ -25,6 +25,10 @@ interface Seat {
   readonly name: string;
   readonly port: number;
 }
+
+/** Whether a container founds the cluster with the others, or comes later. */
+const FOUNDER = { QUORATE_INITIAL_CLUSTER: CLUSTER };
+const JOINER = { QUORATE_JOIN: NAMES.map((name) => `http://${name}:4001`).join(",") };
 
 /** What `quorate status` says of a node. */
 export interface Status {
@@ -64,6 +68,14 @@ export class DockerNode {
   async get(key: string): Promise<string | null> {
     const { code, stdout } = await this.quorate("get", key);
     return code === 0 ? (JSON.parse(stdout) as { value: string }).value : null;
+  }
+
+  /** Who may vote, as this node knows it. */
+  async voters(): Promise<readonly string[]> {
+    const { stdout } = await this.quorate("member", "list");
+    const lines = stdout.split("\n").filter((line) => line !== "");
+    const members = lines.map((line) => JSON.parse(line) as { name: string; role: string });
+    return members.filter(({ role }) => role === "voter").map(({ name }) => name);
   }
 
   async status(): Promise<Status> {
@@ -135,7 +147,23 @@ export class DockerCluster {
 
   /** New containers, with the volumes that are there. */
   async startContainers(): Promise<void> {
-    this.nodes = await Promise.all(this.#seats.map((seat) => this.#startContainer(seat)));
+    const starting = this.#seats.map((seat) => this.#startContainer(seat, FOUNDER));
+    this.nodes = await Promise.all(starting);
+  }
+
+  /** One container more, on an empty volume, which joins by itself. */
+  async join(name: string): Promise<DockerNode> {
+    const [port = 0] = await freePorts(1);
+    const own = { ...JOINER, QUORATE_PEER_URL: `http://${name}:5001` };
+    const node = await this.#startContainer({ name, port }, own);
+    this.nodes = [...this.nodes, node];
+    return node;
+  }
+
+  /** Removes the container; its volume stays until the end. */
+  async remove(node: DockerNode): Promise<void> {
+    await node.container.remove({ force: true });
+    this.nodes = this.nodes.filter((other) => other !== node);
   }
 
   async removeContainers(): Promise<void> {
@@ -186,7 +214,10 @@ export class DockerCluster {
     await client.connectToNetwork(container, network, [name]);
   }
 
-  async #startContainer(seat: Seat): Promise<DockerNode> {
+  async #startContainer(
+    seat: Seat,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<DockerNode> {
     const { name, port } = seat;
     const started = await new GenericContainer(IMAGE)
       .withName(`${this.#prefix}-${name}`)
@@ -196,7 +227,7 @@ export class DockerCluster {
       .withEnvironment({
         QUORATE_NAME: name,
         QUORATE_PEER_LISTEN: "0.0.0.0:5001",
-        QUORATE_INITIAL_CLUSTER: CLUSTER,
+        ...environment,
       })
       .withBindMounts([{ source: `${this.#prefix}-${name}`, target: "/data" }])
       .withWaitStrategy(Wait.forLogMessage(/clients: /))
