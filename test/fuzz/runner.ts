@@ -165,6 +165,8 @@ export class HeapWatch {
 
 function heapInUse(): number {
   collect();
+  // What byte arrays had is given back by the collection after the one that has found them.
+  collect();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
