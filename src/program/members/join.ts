@@ -116,16 +116,10 @@ export async function tellUnusedJoin(
 
 /** Null: it does not say. */
 async function clusterAt(url: string, signal: AbortSignal): Promise<string | null> {
-  try {
-    const response = await fetch(`${url}/v1/cluster`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]),
-    });
-    const parsed = clusterSchema.safeParse(jsonOf(await response.text()));
-    return parsed.success ? parsed.data.cluster_id : null;
-  } catch {
-    signal.throwIfAborted();
-    return null; // It may be down: the data directory is used all the same.
-  }
+  const response = await request(`${url}/v1/cluster`, { signal, timeoutMs: CHECK_MS });
+  if (response.type === "later") return null; // It may be down: the directory is used all the same.
+  const parsed = clusterSchema.safeParse(jsonOf(response.text));
+  return parsed.success ? parsed.data.cluster_id : null;
 }
 
 function allRemoved(urls: readonly string[]): StartError {
@@ -200,7 +194,7 @@ function refused(url: string, why: string): never {
 /** `wish`: to be posted. Rejects with an AbortError when the signal fires. */
 async function request(
   url: string,
-  { signal }: Asking,
+  { signal, timeoutMs = ANSWER_MS }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
   wish?: Readonly<Record<string, string>>,
 ): Promise<
   | { readonly type: "answered"; readonly status: number; readonly text: string }
@@ -214,7 +208,7 @@ async function request(
   try {
     const response = await fetch(url, {
       ...(wish !== undefined && posted),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
     return { type: "answered", status: response.status, text: await response.text() };
   } catch (error) {
